@@ -13,6 +13,7 @@ from scipy import stats
 import steelyard as sy
 from steelyard import _core
 from steelyard._registries import names
+from steelyard.reference import random
 
 METHODS = names("bootstrap.method")
 MOUSE = np.array([94, 197, 16, 38, 99, 141, 23.0])
@@ -173,7 +174,18 @@ def test_the_same_bits_for_threads_levels_and_companions() -> None:
                 assert sy.bootstrap(x, n_resamples=199) == want
     both = sy.bootstrap(np.column_stack([x[::-1], x]), n_resamples=199)
     assert both[1].replicates.tobytes() == want.replicates.tobytes()
-    assert sy.bootstrap(x, n_resamples=99).replicates.tobytes() == want.replicates[:99].tobytes()
+    fewer = sy.bootstrap(x, n_resamples=99, method="percentile")
+    assert fewer.replicates.tobytes() == want.replicates[:99].tobytes()
+
+
+@pytest.mark.parametrize("n", [1025, 131_072, 131_073, 1_100_000, 4_200_000])
+def test_a_column_has_the_bits_that_it_has_beside_others(n: int) -> None:
+    x = np.sqrt(np.arange(float(n)))
+    options = {"n_resamples": 39, "method": "percentile"}
+    both = sy.bootstrap(np.column_stack([x[::-1], x]), **options)
+    assert both[1].replicates.tobytes() == sy.bootstrap(x, **options).replicates.tobytes()
+    counted = [float((random.counts(n, 0, r) * x).sum()) / n for r in range(2)]
+    np.testing.assert_allclose(both[1].replicates[:2], counted, rtol=1e-13)
 
 
 def test_a_shift_and_a_scale_go_through() -> None:

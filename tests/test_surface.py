@@ -25,6 +25,7 @@ UNSAFE = {
     "rust/kernels/src/simd/level.rs",
     "rust/kernels/src/simd/fpenv.rs",
     "rust/kernels/src/simd/lookup.rs",
+    "rust/kernels/src/simd/mask.rs",
     "rust/kernels/src/simd/pair.rs",
     "rust/kernels/src/simd/stairs.rs",
     "rust/kernels/src/pool/process.rs",

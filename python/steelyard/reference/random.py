@@ -1,4 +1,4 @@
-"""Random numbers: Philox4x32-10, and exact multinomial counts by fair splitting.
+"""Random numbers: Philox4x32-10, and exact multinomial counts.
 
 A random number depends only on the seed, its purpose, the stratum, the replicate and its place.
 """
@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from decimal import Decimal, localcontext
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["At", "below", "counts", "fair", "halves", "numbers", "philox", "words"]
+__all__ = ["At", "below", "counts", "halves", "numbers", "philox", "words"]
 
 Words = NDArray[np.uint64]
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 # Blocks of four words that are computed together. A batch holds the first words of all its blocks, then the second, ...
 BLOCKS = 16
-# log2 of the number of slots in a leaf of the tree (so the number of bits in a draw), and of those in the whole tree.
+# log2 of the number of slots in a leaf (so the number of bits in a draw), and of those in all leaves.
 LEAF, TREE = 10, 40
 SLOTS = 1 << LEAF
+# The batches of words that a leaf may need in one round.
+ROUND = 64
 # The purposes: counts of a bootstrap replicate, signs, noise of a smoothed bootstrap, rounding, fixed normals, the
 # weights of a beta bootstrap, and the counts of resamples of a replicate.
 BOOTSTRAP, SIGN_FLIP, SMOOTHING, ROUNDING, NORMALS, BETA_WEIGHTS, INNER = 1, 2, 3, 4, 5, 6, 7
@@ -41,13 +45,9 @@ class At(NamedTuple):
     place: int = 0
     """32 bits."""
 
-    def node(self, level: int, index: int) -> At:
-        """The numbers of a node of the tree of rows. Nodes are numbered level by level from the root, which is 1."""
-        return self._replace(place=(1 << (TREE - level)) + index)
-
-    def spine(self, level: int, turn: int) -> At:
-        """A node of the right edge of the tree, in the given round of redrawing; level 0 is the last, shorter leaf."""
-        return self._replace(place=1 << 31 | turn << 6 | level)
+    def leaf(self, index: int) -> At:
+        """The numbers of a leaf of the rows."""
+        return self._replace(place=(1 << (TREE - LEAF)) + index)
 
     def counter(self, block: Words) -> Words:
         """The four words: block (low bits); replicate; domain, stratum and block (high bits); place."""
@@ -67,20 +67,12 @@ def philox(key: tuple[int, int], counter: Words) -> Words:
     return np.stack([c0, c1, c2, c3])
 
 
-def words(at: At, n: int) -> Words:
-    """The first ``n`` words at a place."""
+def words(at: At, n: int, first: int = 0) -> Words:
+    """The first ``n`` words at a place, or those from batch ``first`` on."""
     batches = -(-n // (4 * BLOCKS))
-    counter = at.counter(np.arange(batches * BLOCKS, dtype=np.uint64))
+    counter = at.counter(np.arange(first * BLOCKS, (first + batches) * BLOCKS, dtype=np.uint64))
     out = philox((at.seed & 0xFFFFFFFF, at.seed >> 32), counter)
     return out.reshape(4, batches, BLOCKS).transpose(1, 0, 2).ravel()[:n]
-
-
-def fair(at: At, m: int) -> int:
-    """An exact draw from Bin(m, 1/2): how many of the first ``m`` bits at a place are set."""
-    found = words(at, -(-m // 32))
-    if m % 32:
-        found[-1] &= np.uint64((1 << m % 32) - 1)
-    return int(np.bitwise_count(found).sum())
 
 
 def draws(at: At, n: int) -> NDArray[np.int64]:
@@ -93,59 +85,67 @@ def draws(at: At, n: int) -> NDArray[np.int64]:
 def counts(n: int, seed: int, replicate: int, stratum: int = 0, *, domain: int = BOOTSTRAP) -> NDArray[np.int64]:
     """How often each of ``n`` rows is drawn in ``n`` draws with replacement: Multinomial(n; 1/n, ..., 1/n).
 
-    Draws are thought of as balls in a binary tree over the rows. First they run down the right edge of the tree, by one
-    random bit per node, until they reach a perfect subtree; a ball that ends outside of ``0..n`` is thrown again.
-    Inside a perfect subtree, each node sends each ball left or right by one random bit, and a leaf of 1,024 rows
-    distributes its balls by ten bits each. Only the last leaf may have fewer rows; there, a draw beyond the end is
-    drawn again.
+    Up to 1,024 rows are drawn one by one, by ten bits each; a draw beyond the last row is drawn again. Of more rows,
+    each first counts independently of the others by a Poisson law, whose mean is just below 1. Given their total N,
+    such counts are multinomial. So n - N draws more, of any row each, complete them; where N is above n, all
+    count anew.
     """
     at = At(seed, domain, stratum, replicate)
-
-    def leaf(index: int, balls: int) -> NDArray[np.int64]:
-        slots = min(SLOTS, n - index * SLOTS)
-        mask = (1 << (slots - 1).bit_length()) - 1
-        enough = balls
-        while True:  # how many draws are needed is not known beforehand
-            found = draws(at.node(LEAF, index), enough) & mask
-            kept = found[found < slots][:balls]
-            if len(kept) == balls:
-                return np.bincount(kept, minlength=slots)
-            enough = 2 * enough + 64
-
-    def tree(level: int, index: int, balls: int) -> list[NDArray[np.int64]]:
-        if level == LEAF:
-            return [leaf(index, balls)]
-        left = fair(at.node(level, index), balls)
-        return tree(level - 1, 2 * index, left) + tree(level - 1, 2 * index + 1, balls - left)
-
-    perfect, ragged = _spine(n, at)
-    parts = [part for level in sorted(perfect, reverse=True) for part in tree(level, (n >> level) - 1, perfect[level])]
-    return np.concatenate([*parts, leaf(n >> LEAF, ragged)] if n % SLOTS else parts)
+    if n <= SLOTS:
+        return _few(at.leaf(0), n)
+    law = poisson_law(((n.bit_length() - 1) - 4) // 2)
+    for turn in itertools.count():
+        leaves = [_leaf(at.leaf(index), turn, law) for index in range(-(-n // SLOTS))]
+        found = np.concatenate(leaves)[:n]
+        if found.sum() <= n:
+            break
+    rest = numbers(at._replace(place=1))
+    for _ in range(n - int(found.sum())):
+        found[below(rest, n)] += 1
+    return found
 
 
-def _spine(n: int, at: At) -> tuple[dict[int, int], int]:
-    """How many of ``n`` balls each perfect subtree receives, by its level, and how many the last, shorter leaf."""
-    perfect = {level: 0 for level in range(LEAF, n.bit_length()) if n >> level & 1}
-    if n < SLOTS:
-        return perfect, n
-    if n & (n - 1) == 0:
-        return {n.bit_length() - 1: n}, 0
-    ragged, thrown, turn = 0, n, 0
-    while thrown:
-        here, outside = thrown, 0
-        for level in reversed(range(LEAF, n.bit_length())):
-            left = fair(at.spine(level, turn), here)
-            if level in perfect:
-                perfect[level] += left
-                here -= left
-            else:
-                outside += here - left
-                here = left
-        inside = int((draws(at.spine(0, turn), here) < n % SLOTS).sum())
-        ragged += inside
-        thrown = outside + here - inside
-        turn += 1
-    return perfect, ragged
+def _few(at: At, n: int) -> NDArray[np.int64]:
+    mask, enough = (1 << max(n - 1, 0).bit_length()) - 1, n
+    while True:  # how many draws are needed is not known beforehand
+        found = draws(at, enough) & mask
+        kept = found[found < n][:n]
+        if len(kept) == n:
+            return np.bincount(kept, minlength=n)
+        enough = 2 * enough + 64
+
+
+class PoissonLaw(NamedTuple):
+    """A count of k has the probability ``(whole[k] + rest[k]) / 256``, with whole numbers and rests below 1."""
+
+    above: NDArray[np.int64]
+    """Sums of the whole numbers: a byte counts more than k from ``above[k]`` on, but from the last one on nothing."""
+    bounds: list[int]
+    """Of such a byte, a number of 64 bits counts more than k from ``bounds[k]`` on."""
+
+
+@lru_cache
+def poisson_law(gap: int) -> PoissonLaw:
+    """The Poisson law with mean ``1 - 2^-gap``, for counts up to 21."""
+    with localcontext(prec=60):
+        mean = 1 - Decimal(2) ** -gap
+        terms = [(-mean).exp() * 256]
+        for k in range(1, 21):
+            terms.append(terms[-1] * mean / k)
+        above = np.cumsum([int(term) for term in terms])
+        rests = itertools.accumulate(term % 1 for term in terms)
+        return PoissonLaw(above, [int(rest / (256 - int(above[-1])) * 2**64) for rest in rests])
+
+
+def _leaf(at: At, turn: int, law: PoissonLaw) -> NDArray[np.int64]:
+    """The counts of a leaf: each row reads a byte, and 64 bits follow for those whose byte decides nothing."""
+    read = words(at, SLOTS // 4, ROUND * turn).astype("<u4").view(np.uint8)
+    found = (read[:, None] >= law.above[:4]).sum(axis=1)
+    undecided = np.flatnonzero(read >= law.above[-1])
+    fine = words(at, 2 * len(undecided), ROUND * turn + SLOTS // (16 * BLOCKS)).tolist()
+    for row, low, high in zip(undecided.tolist(), fine[::2], fine[1::2], strict=True):
+        found[row] = sum((high << 32 | low) >= bound for bound in law.bounds)
+    return found
 
 
 def halves(seed: int, tensor: int, step: int, array: int, n: int) -> NDArray[np.uint32]:

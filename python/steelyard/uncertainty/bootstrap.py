@@ -142,10 +142,10 @@ def bootstrap(
     A statistic may also be a Python function of the column, or of the columns of the tuple, that returns one finite
     number. Its resamples are those of the other statistics. Where it takes ``sample_weight``, as scikit-learn's metrics
     do, it is given the columns and how often each row counts; where it takes ``axis``, many resamples as the rows of
-    tables, with ``axis=-1``; else the rows of one resample, each as often as it counts, in the order of the draws (with
-    ``blocks`` block after block). Its acceleration is that of the jackknife; in strata, blocks and several kinds of
-    clusters it has none, and the method is ``"percentile"`` unless another one is asked for. ``sample_weight`` has
-    ``weights`` in it: a row's weight, as often as it counts.
+    tables, with ``axis=-1``; else the rows of one resample, each as often as it counts (with ``blocks`` block after
+    block; else their order says nothing). Its acceleration is that of the jackknife; in strata, blocks and several
+    kinds of clusters it has none, and the method is ``"percentile"`` unless another one is asked for. ``sample_weight``
+    has ``weights`` in it: a row's weight, as often as it counts.
 
     With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the
     distribution of m* itself, P(m* <= t), by inversion of its characteristic function (E exp(i t x*))^n or by

@@ -81,8 +81,8 @@ pub fn resampled_counts<'py>(
     Ok(fresh.array())
 }
 
-/// The rows of `count` replicates of `n` rows, one replicate after the other, each in the order of the draws: one by one,
-/// or in blocks of a kind and length.
+/// The rows of `count` replicates of `n` rows, one replicate after the other, each as often as it counts; in the
+/// order of the draws where they are blocks of a kind and length.
 #[pyfunction]
 #[pyo3(signature = (n, *, seed, first, count, stratum=0, blocks=None, block_length=1.0))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap

@@ -6,7 +6,7 @@
 //! | domain | 6 | the purpose: a [`Domain`] |
 //! | stratum | 20 | the stratum, the group of a comparison of groups, or the tensor of an optimizer |
 //! | replicate | 32 | the replicate, the pattern of signs, or the step of an optimizer |
-//! | place | 32 | a node of the tree of rows, a node of its spine in one round, or 0 |
+//! | place | 32 | a leaf of rows, an array of a tensor, a node of a design, or 0 |
 //! | block | 38 | blocks of four words, counted from 0 at each place |
 //!
 //! The fields do not overlap, and each value is checked against its field's limit, so that different values of these
@@ -98,33 +98,20 @@ const _: () = {
 pub const STRATA: u64 = STRATUM.limit();
 /// The number of blocks at each place.
 pub const PLACE_BLOCKS: u64 = 1 << (BLOCK_LOW.bits + BLOCK_HIGH.bits);
-/// log2 of the largest number of rows that the tree of a replicate holds.
+/// log2 of the largest number of rows.
 pub const TREE: u32 = 40;
-/// log2 of the slots in a leaf of the tree: 8 KiB of f64, which stay in the first-level cache. Three draws of
-/// this many bits fit in a word.
+/// log2 of the rows in a leaf: 8 KiB of f64, which stay in the first-level cache. Three draws of this many bits fit in a
+/// word.
 pub const LEAF: u32 = 10;
 
-/// The low bits of a place on the spine hold the level; the round stands above them.
-const LEVEL_BITS: u32 = 6;
-/// The bit that distinguishes places on the spine from nodes of the tree.
-const SPINE: u32 = 1 << 31;
-/// The number of rounds in which balls can be thrown again. On average a round throws less than half as many balls as
-/// the one before, so that even forty would be many.
-pub(super) const ROUNDS: u32 = SPINE >> LEVEL_BITS;
+/// The places of leaves come after this one.
+const LEAVES: u64 = 1 << (TREE - LEAF);
 
-const _: () = assert!(2 << (TREE - LEAF) <= SPINE as u64 && TREE < 1 << LEVEL_BITS);
+const _: () = assert!(2 * LEAVES <= PLACE.limit());
 
-/// The place of node `index` of `level` (from [`LEAF`] to [`TREE`]): nodes are numbered from the root down, which
-/// is 1, level by level.
+/// The place of leaf `index`.
 #[inline(always)]
-pub(super) fn node(level: u32, index: u64) -> u32 {
-    assert!((LEAF..=TREE).contains(&level) && index < 1 << (TREE - level), "a node beyond the tree");
-    (1 << (TREE - level)) + index as u32
-}
-
-/// The place of `level` (up to [`TREE`]; 0 for the ragged leaf) on the spine, in one round of throwing balls.
-#[inline(always)]
-pub(super) fn spine(level: u32, round: u32) -> u32 {
-    assert!(level <= TREE && round < ROUNDS, "a place beyond the spine");
-    SPINE | round << LEVEL_BITS | level
+pub(super) fn leaf(index: u64) -> u32 {
+    assert!(index < LEAVES, "a leaf beyond the last row");
+    (LEAVES + index) as u32
 }

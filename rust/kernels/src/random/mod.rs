@@ -6,15 +6,17 @@
 //! stands in its counter, each in bits of its own (`layout.rs`). All arithmetic is on integers.
 
 mod halves;
+mod laws;
 mod layout;
 mod multinomial;
 mod philox;
 mod reader;
 
 pub use halves::{HALVES, Halves, ROUNDED_STEPS};
+pub use laws::{Counts, SLOTS, total};
 pub use layout::{Domain, LEAF, PLACE_BLOCKS, STRATA, TREE};
 pub use multinomial::{
-    FIELDS, Leaves, Node, SLOTS, Visit, blocks, count_into, counts, ends_block, field, throw_into, walk,
+    FIELDS, Few, Leaves, Many, Rest, count_into, counts, draw_few, draw_many, field, leaves_into,
 };
 pub use philox::{BITS, BLOCKS, Stream, WORDS, philox};
 pub use reader::Reader;

@@ -1,29 +1,29 @@
 //! Exact draws from Multinomial(n; 1/n, ..., 1/n) for any n: how often each of n slots (rows) is drawn in n draws with
-//! replacement. A draw is called a ball that falls into a slot.
+//! replacement.
 //!
-//! The slots `0..n` are the left part of the 2^k leaves of a binary tree. The spine is the path from the root along
-//! which the tree is cut at `n`; the subtrees left of it are perfect and lie inside `0..n`, those right of it lie
-//! outside. At each node of the spine one random bit sends a ball left or right. A ball that enters a perfect subtree
-//! inside `0..n` stays there; one that leaves `0..n` is thrown again from the top in the next round. Every node of a
-//! perfect subtree splits its balls by fair coins, down to leaves of 2^[`LEAF`] slots, where a field of [`LEAF`] random
-//! bits is one draw. Only the last leaf may be ragged (have fewer slots): a field beyond its slots is drawn again.
-//! (Divide and conquer as in Sanders, Lamm, Huebschle-Schneider, Schrade, Dachsbacher, "Efficient parallel random
-//! sampling", TOMS 2018; with a fair coin at every node no binomial is ever approximated.)
+//! Up to [`SLOTS`] slots are drawn one by one: a field of [`LEAF`] random bits is one draw, and one beyond the slots is
+//! drawn again.
 //!
-//! The random numbers of a node depend on its place alone, so that any thread can compute any part of a replicate.
+//! Of more slots, each first counts independently of the others, with a Poisson law whose mean is just below 1
+//! ([`Law`]). Given their total N, such counts are those of N draws with replacement, so that n - N draws more, of any
+//! slot each, complete the replicate. Where N is above n, which happens once in tens of thousands of replicates, all slots
+//! count anew in the next round: that leaves the counts given N as they are.
+//!
+//! The counts of a leaf of [`SLOTS`] slots depend on its place alone, so that any thread can compute any part of a
+//! replicate.
 
-use super::layout::{LEAF, TREE};
+use super::laws::{Counts, Law, SLOTS};
+use super::layout::LEAF;
 use super::philox::{Stream, WORDS};
+use super::reader::Reader;
 use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch};
 
-/// Slots per full leaf.
-pub const SLOTS: usize = 1 << LEAF;
 /// Draws per 32-bit word: three fields of ten bits, the lowest first; the upper two bits are not used.
 pub const FIELDS: usize = 3;
 /// Draws per batch of words, in the order of the words.
 const DRAWS: usize = FIELDS * WORDS;
-/// Batches that are handed to a visitor at a time: enough for a typical leaf of about [`SLOTS`] draws.
+/// Batches that are handed to a visitor at a time: enough for the draws of [`SLOTS`] slots.
 const BATCHES: usize = 6;
 
 /// The slot in field `number` of a word.
@@ -32,191 +32,127 @@ pub fn field(word: u32, number: usize) -> usize {
     (word >> (LEAF as usize * number)) as usize % SLOTS
 }
 
-/// A subtree and the number of balls that fell into it. Its slots are `index << level .. (index + 1) << level`, or as
-/// many of them as lie in `0..n`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Node {
-    /// log2 of the number of slots, at least `LEAF`.
-    pub level: u32,
-    /// The index among the nodes of this level, from the left.
-    pub index: u64,
-    /// The number of draws in this subtree.
-    pub balls: u64,
+/// Receives the draws of a replicate of at most [`SLOTS`] slots, in their order.
+pub trait Few {
+    /// The first `take` fields of `words`. A field that is not below the number of slots (but below the next power of two)
+    /// is no draw and must be ignored.
+    fn words(&mut self, words: &[u32], take: usize);
+    /// Draws that are all below the number of slots.
+    fn offsets(&mut self, offsets: &[u16]);
 }
 
-impl Node {
-    /// The first slot.
-    #[inline(always)]
-    pub fn start(self) -> u64 {
-        self.index << self.level
-    }
-
-    /// The two halves, each with its balls.
-    #[inline(always)]
-    pub fn split(self, stream: Stream) -> [Node; 2] {
-        let left = stream.node(self.level, self.index).fair(self.balls);
-        let half = |right, balls| Node { level: self.level - 1, index: 2 * self.index + right, balls };
-        [half(0, left), half(1, self.balls - left)]
-    }
+/// Receives the counts of a replicate of more than [`SLOTS`] slots.
+pub trait Many {
+    /// A replicate begins; what was received of it before is void.
+    fn begin(&mut self);
+    /// How often each slot of leaf `index` counts, in the order of the leaves. Slots beyond the last one count 0.
+    fn leaf(&mut self, index: usize, counts: &Counts);
+    /// One draw more of a slot, after all leaves.
+    fn slot(&mut self, slot: usize);
 }
 
-/// The perfect subtrees and the ragged leaf that make up `0..n`, in slot order, with the balls of one
-/// replicate; `n` is at least 1.
-///
-/// # Panics
-/// For more than 2^[`TREE`] rows, which no machine holds today.
+/// Hands the draws of a replicate of `n` slots, up to [`SLOTS`], to the visitor.
 #[inline(always)]
-pub fn blocks(stream: Stream, n: u64) -> impl Iterator<Item = Node> {
-    assert!(n <= 1 << TREE, "more rows than the tree of a replicate holds");
-    let (perfect, ragged) = spine(stream, n);
-    let trees = (LEAF..u64::BITS).rev().filter(move |&level| n >> level & 1 == 1);
-    // Above bit `level`, the set bits of n are the slots before this tree.
-    let trees =
-        trees.map(move |level| Node { level, index: (n >> level) - 1, balls: perfect[level as usize] });
-    let last = Node { level: LEAF, index: n >> LEAF, balls: ragged };
-    trees.chain((!n.is_multiple_of(SLOTS as u64)).then_some(last))
+pub fn draw_few<V: Few>(stream: Stream, n: usize, visit: &mut V) {
+    let stream = stream.leaf(0);
+    if n == SLOTS {
+        throw(stream, n, visit);
+    } else {
+        throw_again(stream, n, n, visit);
+    }
 }
 
-/// How many of the `n` balls fall into each perfect subtree (indexed by its level), and how many into the ragged leaf.
+/// Hands the counts of a replicate of `n` slots, more than [`SLOTS`], to the visitor.
 #[inline(always)]
-fn spine(stream: Stream, n: u64) -> ([u64; u64::BITS as usize], u64) {
-    let (mut perfect, mut ragged) = ([0; u64::BITS as usize], 0);
-    let rest = n % SLOTS as u64;
-    if n.is_power_of_two() && rest == 0 {
-        perfect[n.trailing_zeros() as usize] = n;
-        return (perfect, 0);
-    }
-    if n < SLOTS as u64 {
-        return (perfect, n);
-    }
-    let (mut thrown, mut round) = (n, 0);
-    while thrown > 0 {
-        let (mut here, mut outside) = (thrown, 0);
-        for level in (LEAF..u64::BITS - n.leading_zeros()).rev() {
-            let left = stream.spine(level, round).fair(here);
-            if n >> level & 1 == 1 {
-                perfect[level as usize] += left;
-                here -= left;
-            } else {
-                outside += here - left;
-                here = left;
-            }
+pub fn draw_many<V: Many>(stream: Stream, n: usize, visit: &mut V) {
+    let (mut round, mut counts) = (0, [0; SLOTS]);
+    loop {
+        let leaves = Leaves::of(stream, n, round);
+        let mut drawn = 0;
+        visit.begin();
+        for index in 0..leaves.count() {
+            drawn += leaves.counts(index, &mut counts);
+            visit.leaf(index, &counts);
         }
-        let inside = if rest > 0 { below(stream.spine(0, round), here, rest as usize) } else { 0 };
-        ragged += inside;
-        thrown = outside + here - inside;
+        if let Some(mut rest) = leaves.rest(drawn) {
+            while let Some(slot) = rest.draw() {
+                visit.slot(slot);
+            }
+            return;
+        }
         round += 1;
     }
-    (perfect, ragged)
 }
 
-/// How many of the stream's first `balls` draws are below `slots`.
-#[inline(always)]
-fn below(stream: Stream, balls: u64, slots: usize) -> u64 {
-    let (mut left, mut batch, mut inside) = (balls, 0, 0);
-    while left > 0 {
-        for (i, word) in stream.batch(batch).into_iter().enumerate() {
-            for number in 0..FIELDS {
-                let drawn = ((FIELDS * i + number) as u64) < left;
-                inside += u64::from(drawn && field(word, number) < slots);
-            }
-        }
-        left = left.saturating_sub(DRAWS as u64);
-        batch += 1;
-    }
-    inside
-}
-
-/// Receives the draws of a replicate, leaf by leaf.
-pub trait Visit {
-    /// Begins a leaf of `slots` slots, the first of which is `start`.
-    fn enter(&mut self, start: u64, slots: usize);
-    /// Draws in the leaf: the first `take` fields of `words`, as offsets from `start`. A field that is not below
-    /// `slots` (but below the next power of two) is no draw and must be ignored.
-    fn words(&mut self, words: &[u32], take: usize);
-    /// Draws in the leaf, as offsets from `start`, all below `slots`.
-    fn offsets(&mut self, offsets: &[u16]);
-    /// Ends the leaf.
-    fn leave(&mut self);
-}
-
-/// Whether leaf `index` is the last one of a block of [`blocks`].
-#[inline(always)]
-pub fn ends_block(index: usize, n: usize) -> bool {
-    let full = n / SLOTS;
-    // The block of a full leaf is that of the highest bit in which its index and the number of full leaves differ.
-    let cut = (index ^ full).checked_ilog2().unwrap_or(0);
-    index >= full || index + 1 == full >> cut << cut
-}
-
-/// The leaves below a node of a replicate's tree, in slot order, each with its balls.
+/// The leaves of a replicate of more than [`SLOTS`] slots in one round.
+#[derive(Clone, Copy, Debug)]
 pub struct Leaves {
+    law: &'static Law,
     stream: Stream,
-    /// The right half of a node waits while its left half is gone through: at most one node per level.
-    waiting: [Node; u64::BITS as usize],
-    depth: usize,
+    n: usize,
+    round: u64,
 }
 
 impl Leaves {
-    /// The leaves below `root`.
+    /// The leaves of `n` slots; rounds are numbered from 0.
     #[inline(always)]
-    pub fn below(stream: Stream, root: Node) -> Leaves {
-        let mut waiting = [Node::default(); u64::BITS as usize];
-        waiting[0] = root;
-        Leaves { stream, waiting, depth: 1 }
+    pub fn of(stream: Stream, n: usize, round: u64) -> Leaves {
+        Leaves { law: Law::below(n as u64), stream, n, round }
+    }
+
+    /// How many there are.
+    #[inline(always)]
+    pub fn count(self) -> usize {
+        self.n.div_ceil(SLOTS)
+    }
+
+    /// Writes how often each slot of a leaf counts; returns the sum.
+    #[inline(always)]
+    pub fn counts(self, index: usize, counts: &mut Counts) -> u64 {
+        let left = self.n - index * SLOTS;
+        let slots = if left < SLOTS { left } else { SLOTS };
+        self.law.counts(self.stream.leaf(index as u64), self.round, slots, counts)
+    }
+
+    /// The draws that are left after those of all leaves; `None` where the leaves have more than there are.
+    #[inline(always)]
+    pub fn rest(self, drawn: u64) -> Option<Rest> {
+        let left = (self.n as u64).checked_sub(drawn)?;
+        Some(Rest { reader: Reader::new(self.stream.array(REST)), n: self.n as u64, left })
     }
 }
 
-impl Iterator for Leaves {
-    type Item = Node;
+/// The place of the draws that are left; place 0 is that of designs which draw more than counts.
+const REST: u32 = 1;
 
+/// Draws of any slot, one by one.
+pub struct Rest {
+    reader: Reader,
+    n: u64,
+    left: u64,
+}
+
+impl Rest {
+    /// The next draw, while some are left.
     #[inline(always)]
-    fn next(&mut self) -> Option<Node> {
-        self.depth = self.depth.checked_sub(1)?;
-        let mut node = self.waiting[self.depth];
-        while node.level > LEAF {
-            let [left, right] = node.split(self.stream);
-            self.waiting[self.depth] = right;
-            self.depth += 1;
-            node = left;
+    pub fn draw(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        Some(self.reader.below(self.n) as usize)
+    }
+
+    /// Completes the counts of the leaves with these draws.
+    #[inline(always)]
+    pub fn add_to(mut self, counts: &mut [Counts]) {
+        while let Some(slot) = self.draw() {
+            counts[slot / SLOTS][slot % SLOTS] += 1;
         }
-        Some(node)
     }
 }
 
-/// Visits every draw below a node of the tree over `0..n`, leaf by leaf in slot order.
+/// Hands the draws of as many slots as fields can say to the visitor.
 #[inline(always)]
-pub fn walk<V: Visit>(stream: Stream, n: u64, root: Node, visit: &mut V) {
-    for leaf in Leaves::below(stream, root) {
-        visit.enter(leaf.start(), slots(n, leaf));
-        throw_into(stream, n, leaf, visit);
-        visit.leave();
-    }
-}
-
-/// The number of slots of a leaf.
-#[inline(always)]
-fn slots(n: u64, leaf: Node) -> usize {
-    let left = n - leaf.start();
-    if left < SLOTS as u64 { left as usize } else { SLOTS }
-}
-
-/// Hands the draws of a leaf to the visitor, without [`Visit::enter`] and [`Visit::leave`].
-#[inline(always)]
-pub fn throw_into<V: Visit>(stream: Stream, n: u64, leaf: Node, visit: &mut V) {
-    let (slots, balls) = (slots(n, leaf), leaf.balls as usize);
-    let stream = stream.node(LEAF, leaf.index);
-    if slots == SLOTS {
-        throw(stream, balls, visit);
-    } else {
-        throw_again(stream, balls, slots, visit);
-    }
-}
-
-/// Hands the draws of a full leaf to the visitor.
-#[inline(always)]
-fn throw<V: Visit>(stream: Stream, balls: usize, visit: &mut V) {
-    let (mut left, mut batch, mut words) = (balls, 0, [0; BATCHES * WORDS]);
+fn throw<V: Few>(stream: Stream, draws: usize, visit: &mut V) {
+    let (mut left, mut batch, mut words) = (draws, 0, [0; BATCHES * WORDS]);
     while left > 0 {
         let batches = left.div_ceil(DRAWS).min(BATCHES);
         for to in &mut words.as_chunks_mut::<WORDS>().0[..batches] {
@@ -229,15 +165,15 @@ fn throw<V: Visit>(stream: Stream, balls: usize, visit: &mut V) {
     }
 }
 
-/// Hands the draws of a ragged leaf to the visitor: a field beyond its slots is skipped, and the next one is used.
+/// Hands the draws of fewer slots to the visitor: a field beyond them is skipped, and the next one is used.
 ///
 /// Batches that are used completely are handed over as they are; only from the last one the draws are picked one by
 /// one.
 #[inline(always)]
-fn throw_again<V: Visit>(stream: Stream, balls: usize, slots: usize, visit: &mut V) {
+fn throw_again<V: Few>(stream: Stream, draws: usize, slots: usize, visit: &mut V) {
     let mask = (slots.next_power_of_two() - 1) as u32;
     let fields = mask | mask << LEAF | mask << (2 * LEAF);
-    let (mut left, mut batch) = (balls, 0);
+    let (mut left, mut batch) = (draws, 0);
     while left > 0 {
         let words = stream.batch(batch).map(|word| word & fields);
         let inside = inside(&words, slots);
@@ -264,12 +200,12 @@ fn inside(words: &[u32; WORDS], slots: usize) -> usize {
     inside as usize
 }
 
-/// Hands the first `balls` fields below `slots` to the visitor.
+/// Hands the first `draws` fields below `slots` to the visitor.
 #[inline(always)]
-fn sift<V: Visit>(words: &[u32; WORDS], slots: usize, balls: usize, visit: &mut V) {
+fn sift<V: Few>(words: &[u32; WORDS], slots: usize, draws: usize, visit: &mut V) {
     let (mut kept, mut count) = ([0u16; DRAWS.next_power_of_two()], 0);
     for words in words.as_chunks::<16>().0 {
-        if count >= balls {
+        if count >= draws {
             break;
         }
         for &word in words {
@@ -280,7 +216,24 @@ fn sift<V: Visit>(words: &[u32; WORDS], slots: usize, balls: usize, visit: &mut 
             }
         }
     }
-    visit.offsets(&kept[..balls]);
+    visit.offsets(&kept[..draws]);
+}
+
+/// Writes the counts of the leaves of one replicate of `n` slots, more than [`SLOTS`]; returns the draws that are left.
+#[inline(always)]
+pub fn leaves_into(stream: Stream, n: usize, counts: &mut [Counts]) -> Rest {
+    let mut round = 0;
+    loop {
+        let leaves = Leaves::of(stream, n, round);
+        let mut drawn = 0;
+        for (index, counts) in counts.iter_mut().enumerate() {
+            drawn += leaves.counts(index, counts);
+        }
+        if let Some(rest) = leaves.rest(drawn) {
+            return rest;
+        }
+        round += 1;
+    }
 }
 
 /// The counts of one replicate: how often each of `n` slots is drawn in `n` draws.
@@ -292,9 +245,7 @@ pub fn counts(stream: Stream, n: usize) -> Result<Vec<u32>, NoMemory> {
 
 /// Writes the [`counts`] of one replicate of as many slots as `all` has.
 pub fn count_into(stream: Stream, all: &mut [u32]) {
-    if !all.is_empty() {
-        dispatch(Count { stream, all });
-    }
+    dispatch(Count { stream, all });
 }
 
 struct Count<'a> {
@@ -307,51 +258,56 @@ impl Kernel for Count<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let n = self.all.len() as u64;
-        let mut tally = Tally { all: self.all, start: 0, leaf: &mut [0; SLOTS] };
-        for block in blocks(self.stream, n) {
-            walk(self.stream, n, block, &mut tally);
+        let n = self.all.len();
+        if n > SLOTS {
+            draw_many(self.stream, n, &mut Written(self.all));
+        } else if n > 0 {
+            let mut tally = Tally([0; SLOTS]);
+            draw_few(self.stream, n, &mut tally);
+            self.all.copy_from_slice(&tally.0[..n]);
         }
     }
 }
 
-/// Counts the draws of a leaf in a table of its own, since a table of a fixed size needs no checks of bounds, and has
-/// places for the draws beyond the end of a ragged leaf.
-struct Tally<'a> {
-    all: &'a mut [u32],
-    start: usize,
-    leaf: &'a mut [u32; SLOTS],
-}
+/// The counts of few slots, with places for the fields beyond them.
+struct Tally([u32; SLOTS]);
 
-impl Visit for Tally<'_> {
-    #[inline(always)]
-    fn enter(&mut self, start: u64, _: usize) {
-        self.start = start as usize;
-        self.leaf.fill(0);
-    }
+impl Few for Tally {
     #[inline(always)]
     fn words(&mut self, words: &[u32], take: usize) {
         let (whole, over) = (take / FIELDS, take % FIELDS);
         for &word in &words[..whole] {
             for number in 0..FIELDS {
-                self.leaf[field(word, number)] += 1;
+                self.0[field(word, number)] += 1;
             }
         }
         for number in 0..over {
-            self.leaf[field(words[whole], number)] += 1;
+            self.0[field(words[whole], number)] += 1;
         }
     }
     #[inline(always)]
     fn offsets(&mut self, offsets: &[u16]) {
         for &offset in offsets {
-            self.leaf[usize::from(offset) % SLOTS] += 1;
+            self.0[usize::from(offset) % SLOTS] += 1;
+        }
+    }
+}
+
+/// The counts of many slots.
+struct Written<'a>(&'a mut [u32]);
+
+impl Many for Written<'_> {
+    #[inline(always)]
+    fn begin(&mut self) {}
+    #[inline(always)]
+    fn leaf(&mut self, index: usize, counts: &Counts) {
+        for (to, &count) in self.0[index * SLOTS..].iter_mut().zip(counts) {
+            *to = u32::from(count);
         }
     }
     #[inline(always)]
-    fn leave(&mut self) {
-        for (count, &seen) in self.all[self.start..].iter_mut().zip(&*self.leaf) {
-            *count = seen;
-        }
+    fn slot(&mut self, slot: usize) {
+        self.0[slot] += 1;
     }
 }
 
@@ -368,7 +324,7 @@ mod tests {
 
     #[test]
     fn every_replicate_has_n_draws() {
-        for n in (1..300).chain([1023, 1024, 1025, 2047, 2048, 2049, 5000, 65_537, 100_000]) {
+        for n in (1..300).chain([1023, 1024, 1025, 2047, 2048, 2049, 4095, 4096, 5000, 65_537, 100_000]) {
             for r in 0..3 {
                 assert_eq!(
                     counts(replicate(r), n).unwrap().iter().map(|&c| c as usize).sum::<usize>(),
@@ -377,38 +333,16 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn the_blocks_tile_the_slots() {
-        for n in [1u64, 2, 3, 7, 100, 1000, 4096, 100_000, (1 << 20) + 1] {
-            let mut next = 0;
-            let mut balls = 0;
-            for node in blocks(replicate(0), n) {
-                assert_eq!(node.start(), next);
-                next = (next + (1 << node.level)).min(n);
-                balls += node.balls;
-            }
-            assert_eq!((next, balls), (n, n));
-        }
-    }
-
-    #[test]
-    fn a_block_ends_with_its_last_leaf() {
-        for n in [1usize, 1023, 1024, 1025, 5000, 7 << 10, (7 << 10) + 3, 100_000, 1 << 20] {
-            let mut ends = vec![false; n.div_ceil(SLOTS)];
-            for node in blocks(replicate(0), n as u64) {
-                ends[(node.start() as usize + (1 << node.level)) / SLOTS - 1] = true;
-            }
-            assert!((0..ends.len()).map(|leaf| ends_block(leaf, n)).eq(ends), "{n}");
-        }
+        assert!(counts(replicate(0), 0).unwrap().is_empty());
     }
 
     #[test]
     fn replicates_and_seeds_differ() {
-        assert_ne!(counts(replicate(0), 100), counts(replicate(1), 100));
-        let other = Stream::new(12, Domain::Bootstrap, 0);
-        assert_ne!(counts(replicate(0), 100), counts(other, 100));
+        for n in [100, 2000] {
+            assert_ne!(counts(replicate(0), n), counts(replicate(1), n));
+            let other = Stream::new(12, Domain::Bootstrap, 0);
+            assert_ne!(counts(replicate(0), n), counts(other, n));
+        }
     }
 
     /// Pearson's chi-square statistic over all outcomes against the multinomial probabilities; the limits are the
@@ -441,8 +375,8 @@ mod tests {
     /// The total of every slot over many replicates, and the variance of a single count, which is 1 - 1/n.
     #[test]
     fn the_marginals_are_exact() {
-        for n in [7usize, 257, 300, 1000, 1100] {
-            let replicates = 2_000_000 / n as u32;
+        for n in [7usize, 257, 300, 1000, 1100, 5000, 20_000] {
+            let replicates = 4_000_000 / n as u32;
             let (mut total, mut squares) = (vec![0.0; n], 0.0);
             for r in 0..replicates {
                 for (sum, &count) in total.iter_mut().zip(&counts(replicate(r), n).unwrap()) {
@@ -457,5 +391,65 @@ mod tests {
             let variance = squares / (n as f64 * expected);
             assert!((variance - (1.0 - 1.0 / n as f64)).abs() < 0.005, "n = {n}: {variance}");
         }
+    }
+
+    /// How often a slot counts 0, 1, 2, ... is Bin(n, 1/n), and the counts of two parts of the slots have the covariance
+    /// of a total that is fixed: the sum over half of them has the variance n/4.
+    #[test]
+    fn many_slots_count_as_binomials_with_a_fixed_total() {
+        for n in [1025usize, 1500, 4096, 9000] {
+            let replicates = 3_000_000 / n as u32;
+            let (mut seen, mut halves) = ([0.0; 7], 0.0);
+            for r in 0..replicates {
+                let counts = counts(replicate(r), n).unwrap();
+                for &count in &counts {
+                    seen[(count as usize).min(6)] += 1.0;
+                }
+                let half: u32 = counts[..n / 2].iter().sum();
+                let off = f64::from(half) - (n / 2) as f64;
+                halves += off * off;
+            }
+            let (p, all) = (1.0 / n as f64, f64::from(n as u32 * replicates));
+            let none = (0..n).map(|_| 1.0 - p).product::<f64>();
+            let (mut probability, mut rest, mut statistic) = (none, 1.0, 0.0);
+            for (k, &seen) in seen.iter().enumerate() {
+                let expected = all * if k < 6 { probability } else { rest };
+                statistic += (seen - expected) * (seen - expected) / expected;
+                rest -= probability;
+                probability *= (n - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+            }
+            assert!(statistic < 27.9, "n = {n}: {statistic}"); // the 0.9999 quantile of 6 degrees of freedom
+            let share = (n / 2) as f64 / n as f64;
+            let ratio = halves / f64::from(replicates) / (n as f64 * share * (1.0 - share));
+            assert!((ratio - 1.0).abs() < 4.0 * (2.0 / f64::from(replicates)).sqrt(), "n = {n}: {ratio}");
+        }
+    }
+
+    /// Designs that draw more than counts (clusters inside clusters) read place 0 of the same replicate.
+    #[test]
+    fn the_draws_that_are_left_have_numbers_of_their_own() {
+        let mut rest = Leaves::of(replicate(3), 5000, 0).rest(4900).unwrap();
+        let mut others = Reader::new(replicate(3));
+        let drawn: Vec<usize> = std::iter::from_fn(|| rest.draw()).collect();
+        assert_eq!(drawn.len(), 100);
+        assert_ne!(drawn, (0..100).map(|_| others.below(5000) as usize).collect::<Vec<_>>());
+    }
+
+    /// Rounds after the first: once in tens of thousands of replicates.
+    #[test]
+    fn leaves_with_too_many_draws_count_anew() {
+        let too_many = |r: &u32| {
+            let leaves = Leaves::of(replicate(*r), 1025, 0);
+            let mut counts = [0; SLOTS];
+            let drawn: u64 = (0..leaves.count()).map(|leaf| leaves.counts(leaf, &mut counts)).sum();
+            leaves.rest(drawn).is_none()
+        };
+        let first = (0..400_000).find(too_many).expect("a replicate with too many draws");
+        let counted = counts(replicate(first), 1025).unwrap();
+        assert_eq!(counted.iter().sum::<u32>(), 1025);
+        let mut second = [0; SLOTS];
+        Leaves::of(replicate(first), 1025, 1).counts(0, &mut second);
+        let more = counted.iter().zip(&second).map(|(&all, &own)| all - u32::from(own));
+        assert!(more.sum::<u32>() < 300);
     }
 }

@@ -90,19 +90,13 @@ impl Stream {
         Stream { replicate, ..self }
     }
 
-    /// The stream of node `index` at `level` of the tree of rows; levels run from [`layout::LEAF`] to [`layout::TREE`].
+    /// The stream of leaf `index` of the rows, below 2^(TREE - LEAF).
     #[inline(always)]
-    pub fn node(self, level: u32, index: u64) -> Self {
-        Stream { place: layout::node(level, index), ..self }
+    pub fn leaf(self, index: u64) -> Self {
+        Stream { place: layout::leaf(index), ..self }
     }
 
-    /// The stream of `level` on the spine of the tree, in one round of throwing balls.
-    #[inline(always)]
-    pub fn spine(self, level: u32, round: u32) -> Self {
-        Stream { place: layout::spine(level, round), ..self }
-    }
-
-    /// The stream of array `index` of a tensor, or of place `index` where no tree of rows is drawn.
+    /// The stream of array `index` of a tensor, or of place `index` where no leaves are drawn.
     #[inline(always)]
     pub fn array(self, index: u32) -> Self {
         Stream { place: index, ..self }
@@ -132,30 +126,6 @@ impl Stream {
         }
         words
     }
-
-    /// An exact draw from the binomial distribution Bin(`m`, 1/2): how many of the stream's first `m` bits are set.
-    #[inline(always)]
-    pub fn fair(self, m: u64) -> u64 {
-        let mut ones = 0;
-        for batch in 0..m / BITS {
-            ones += ones_of_first(self.batch(batch), BITS as u32);
-        }
-        let rest = (m % BITS) as u32;
-        if rest > 0 { ones + ones_of_first(self.batch(m / BITS), rest) } else { ones }
-    }
-}
-
-/// How many of the first `bits` bits of a batch are set.
-#[inline(always)]
-fn ones_of_first(words: [u32; WORDS], bits: u32) -> u64 {
-    let mut ones = 0;
-    for (i, pair) in words.as_chunks::<2>().0.iter().enumerate() {
-        let pair = u64::from(pair[0]) | u64::from(pair[1]) << 32;
-        let left = bits.saturating_sub(64 * i as u32);
-        let mask = if left < 64 { (1u64 << (left & 63)) - 1 } else { u64::MAX };
-        ones += (pair & mask).count_ones();
-    }
-    u64::from(ones)
 }
 
 #[cfg(test)]
@@ -178,7 +148,7 @@ mod tests {
     #[test]
     fn a_batch_is_its_blocks_word_by_word() {
         let stream = Stream::new(0x0123_4567_89ab_cdef, Domain::SignFlip, 9);
-        let stream = stream.stratum(5).unwrap().node(10, 77);
+        let stream = stream.stratum(5).unwrap().leaf(77);
         let last = PLACE_BLOCKS / BLOCKS as u64 - 1;
         for (index, high) in [(0, 0), (5, 0), ((1 << 32) / BLOCKS as u64, 1), (last, 63)] {
             let words = stream.batch(index);
@@ -190,16 +160,6 @@ mod tests {
                     assert_eq!(words[word * BLOCKS + block], alone[word][0]);
                 }
             }
-        }
-    }
-
-    #[test]
-    fn fair_counts_the_first_bits() {
-        let stream = Stream::new(3, Domain::Bootstrap, 1);
-        let bits = (0..4).flat_map(|b| stream.batch(b)).flat_map(|w| (0..32).map(move |i| w >> i & 1));
-        let bits: Vec<u64> = bits.map(u64::from).collect();
-        for m in [0, 1, 31, 32, 33, 63, 64, 65, 2047, 2048, 2049, 4096, 8000] {
-            assert_eq!(stream.fair(m), bits[..m as usize].iter().sum::<u64>(), "{m}");
         }
     }
 
@@ -216,19 +176,11 @@ mod tests {
         all
     }
 
-    /// Places of every kind: place 0, nodes of each level, and the spine in several rounds.
+    /// Places of every kind: place 0, nodes of a design, and leaves.
     fn places(stream: Stream, state: &mut u64) -> Vec<Stream> {
-        let nodes = (LEAF..TREE).flat_map(|level| {
-            values(1 << (TREE - level), state)
-                .into_iter()
-                .map(move |index| (level, index))
-                .collect::<Vec<_>>()
-        });
-        let mut all: Vec<Stream> = nodes.map(|(level, index)| stream.node(level, index)).collect();
-        all.extend([stream, stream.node(TREE, 0)]);
-        for round in values(layout::ROUNDS.into(), state) {
-            all.extend([0, LEAF, 11, TREE].map(|level| stream.spine(level, round as u32)));
-        }
+        let mut all = vec![stream];
+        all.extend(values(1 << 20, state).into_iter().skip(1).map(|index| stream.array(index as u32)));
+        all.extend(values(1 << (TREE - LEAF), state).into_iter().map(|index| stream.leaf(index)));
         all
     }
 
@@ -250,13 +202,13 @@ mod tests {
                 }
             }
         }
-        assert!(total > 1_000_000);
+        assert!(total > 80_000);
         assert_eq!(seen.len(), total);
     }
 
     #[test]
     fn a_stratum_beyond_the_last_is_refused() {
-        let stream = Stream::new(1, Domain::Bootstrap, 0).node(LEAF, 3);
+        let stream = Stream::new(1, Domain::Bootstrap, 0).leaf(3);
         assert_eq!(stream.stratum(STRATA), None);
         assert_eq!(stream.stratum(5).unwrap().stratum(0), Some(Stream::new(1, Domain::Bootstrap, 0)));
     }

@@ -41,35 +41,6 @@ impl Reader {
         number
     }
 
-    /// Draws until a number is below `bound`, and `most` numbers at most: how many were not.
-    #[inline(always)]
-    pub fn until_below(&mut self, bound: u64, most: usize) -> usize {
-        let mut passed = 0;
-        while passed < most {
-            if self.at == NUMBERS {
-                self.refill();
-            }
-            // Bit i: number i is below the bound. All of a batch are compared at once, which takes no branches.
-            let mut below = 0u32;
-            for i in 0..NUMBERS {
-                below |= u32::from(self.numbers[i] < bound) << i;
-            }
-            let found = (below >> self.at).trailing_zeros() as usize;
-            let left = if found < u32::BITS as usize { found } else { NUMBERS - self.at };
-            if left >= most - passed {
-                self.at += most - passed;
-                return most;
-            }
-            passed += left;
-            self.at += left;
-            if found < u32::BITS as usize {
-                self.at += 1;
-                return passed;
-            }
-        }
-        passed
-    }
-
     /// A number below `n` (at least 1), each as probable as the others: the upper half of a product, and another number
     /// where the lower half shows that it would favour some (Lemire, TOMACS 2019).
     #[inline(always)]
@@ -84,8 +55,6 @@ impl Reader {
     }
 }
 
-const _: () = assert!(NUMBERS == u32::BITS as usize);
-
 #[cfg(test)]
 mod tests {
     use super::super::Domain;
@@ -93,23 +62,6 @@ mod tests {
 
     fn reader() -> Reader {
         Reader::new(Stream::new(3, Domain::Bootstrap, 5))
-    }
-
-    #[test]
-    fn drawing_until_a_number_is_small_is_drawing_one_by_one() {
-        for bound in [0, 1 << 55, 1 << 60, 1 << 63, u64::MAX] {
-            for most in [0, 1, 2, 31, 32, 33, 500] {
-                let (mut by_one, mut at_once) = (reader(), reader());
-                for _ in 0..20 {
-                    let mut passed = 0;
-                    while passed < most && by_one.draw() >= bound {
-                        passed += 1;
-                    }
-                    assert_eq!(at_once.until_below(bound, most), passed);
-                    assert_eq!(at_once.draw(), by_one.draw());
-                }
-            }
-        }
     }
 
     #[test]

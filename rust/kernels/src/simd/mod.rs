@@ -2,7 +2,7 @@
 //!
 //! The only `unsafe` code here is the call of a function whose target features have been detected, the instructions that
 //! read and write the floating-point control and status registers, and what AVX-512 does with tables: look-ups, and
-//! rounding to the steps of a staircase.
+//! rounding to the steps of a staircase; and the highest bits of bytes.
 
 mod element;
 mod fma;
@@ -10,6 +10,7 @@ mod fpenv;
 mod lanes;
 mod level;
 mod lookup;
+mod mask;
 mod pair;
 mod real;
 mod stairs;
@@ -19,6 +20,7 @@ pub use fpenv::{FpEnv, standard};
 pub use lanes::{padded, tree32, tree64};
 pub use level::{Isa, Kernel, Level, available, dispatch, force, level, scalar};
 pub use lookup::Table;
+pub use mask::high_bits;
 pub use pair::{Bf16Pair, Pack};
 pub use real::Real;
 pub use stairs::{GROUP, OCTAVES, Stairs, Steps};

@@ -6,7 +6,7 @@ use super::limits::{Correction, Level};
 use super::no_estimate::{Ended, NoEstimate};
 use super::replicates::{WHOLE, replicates};
 use super::statistic::Statistic;
-use super::sums::Whole;
+use super::sums::{Whole, room};
 use crate::grid::{CHUNK, Progress, chunk, chunks, map_chunks};
 use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream, count_into};
@@ -128,8 +128,8 @@ impl<S: Statistic<K>, const K: usize> Beside<'_, S, K> {
     ) -> Result<Counted, NoMemory> {
         let outer = Stream::new(self.seed, Domain::Inner, b);
         let streams = memory::gathered(within.filter_map(|c| outer.stratum(c as u64)))?;
-        let mut balls = Whole::<Table<'_, K>, K>::room(resample.len())?;
-        dispatch(Whole { units: Table(resample), streams: &streams, totals, balls: &mut balls });
+        let mut counts = room(resample.len())?;
+        dispatch(Whole { units: Table(resample), streams: &streams, totals, counts: &mut counts });
         Ok(scalar(|| {
             let mut found = [0; 2];
             for &mut sums in totals {

@@ -3,18 +3,16 @@
 
 use super::design::Units;
 use super::statistic::Statistic;
-use super::sums::{Piece, TOGETHER as ALONGSIDE, Whole};
+use super::sums::{Divided, Left, PIECE, Piece, TOGETHER as ALONGSIDE, Whole, room};
 use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks, threads};
-use crate::memory::{self, NoMemory};
-use crate::random::{Domain, Node, Stream, blocks};
-use crate::simd::{Isa, Kernel, dispatch, scalar};
+use crate::memory;
+use crate::random::{Domain, SLOTS, Stream};
+use crate::simd::{dispatch, scalar};
 
 /// The number of draws per chunk of work: so many are worth handing to a thread.
 const DRAWS: usize = 1 << 18;
 /// A replicate of up to this many units is computed in one piece (3 ms).
 pub(super) const WHOLE: usize = 1 << 22;
-/// log2 of the most units in a piece of a larger replicate.
-const PIECE: u32 = 20;
 /// How many of the larger replicates are divided and computed at the same time.
 const TOGETHER: u32 = 16;
 
@@ -67,10 +65,10 @@ pub(super) fn sum_each<U: Units<1>>(
     let each = (DRAWS / n.max(1)).max(1);
     let mut progress = |done: usize| progress((done * each).min(count));
     let parts = map_chunks(chunks(count, each), count * n * size_of::<f64>(), &mut progress, |part| {
-        let mut balls = Whole::<U, 1>::room(n)?;
+        let mut counts = room(n)?;
         memory::collected(chunk(part, count, each).map(|r| {
-            let (mut totals, balls) = ([[0.0]], &mut balls[..]);
-            dispatch(Whole { units: units(r), streams: &[stream(r)], totals: &mut totals, balls });
+            let (mut totals, counts) = ([[0.0]], &mut counts[..]);
+            dispatch(Whole { units: units(r), streams: &[stream(r)], totals: &mut totals, counts });
             totals[0][0]
         }))
     })?;
@@ -96,8 +94,8 @@ fn whole<U: Units<K>, const K: usize>(
     let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
         let streams = memory::collected(chunk(part, count, each).map(|r| stream(r as u32)))?;
         let mut totals = memory::filled(streams.len(), [0.0; K])?;
-        let mut balls = Whole::<U, K>::room(units.count())?;
-        dispatch(Whole { units, streams: &streams, totals: &mut totals, balls: &mut balls });
+        let mut counts = room(units.count())?;
+        dispatch(Whole { units, streams: &streams, totals: &mut totals, counts: &mut counts });
         Ok(totals)
     })?;
     Ok(memory::joined(parts)?)
@@ -109,86 +107,49 @@ fn pieces<U: Units<K>, const K: usize>(
     count: u32,
     progress: Progress<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
-    let bytes = units.count() * units.bytes();
     let mut all = memory::with_capacity(count as usize)?;
     for first in (0..count).step_by(TOGETHER as usize) {
         let group = memory::collected((first..count.min(first + TOGETHER)).map(stream))?;
         let mut progress = |_| progress(first as usize);
-        let nodes = divided(&group, units.count() as u64, bytes, &mut progress)?;
-        let sums = map_chunks(nodes.len(), bytes * group.len(), &mut progress, |i| {
-            let (replicate, node) = nodes[i];
-            dispatch(Piece { units, stream: group[replicate], node })
-        })?;
-        let mut totals = memory::filled(group.len(), [0.0; K])?;
-        for ((replicate, _), sum) in nodes.iter().zip(sums) {
-            scalar(|| (0..K).for_each(|k| totals[*replicate][k] += sum[k]));
+        for (&stream, found) in group.iter().zip(in_pieces(units, &group, 0, &mut progress)?) {
+            let (mut round, mut found) = (0, found);
+            all.push(loop {
+                if let Some(found) = found {
+                    break found;
+                }
+                round += 1;
+                found = in_pieces(units, &[stream], round, &mut progress)?[0];
+            });
         }
-        all.append(&mut totals);
     }
     Ok(all)
 }
 
-/// The nodes that make up each replicate of `group`, in row order, each with the index of its replicate and none larger
-/// than a piece. Larger nodes are halved, one level of all replicates after the other.
-fn divided(
+/// The K sums of each replicate of a group in one round; `None` for one whose leaves have too many draws.
+fn in_pieces<U: Units<K>, const K: usize>(
+    units: U,
     group: &[Stream],
-    n: u64,
-    bytes: usize,
+    round: u64,
     progress: Progress<'_>,
-) -> Result<Vec<(usize, Node)>, Stopped> {
-    let top = map_chunks(group.len(), bytes, progress, |i| dispatch(Blocks { stream: group[i], n }))?;
-    let mut nodes = labelled(top.into_iter().enumerate())?;
-    while nodes.iter().any(|(_, node)| node.level > PIECE) {
-        let halves = map_chunks(nodes.len(), bytes, progress, |i| {
-            let (replicate, node) = nodes[i];
-            (replicate, dispatch(Halves { stream: group[replicate], node }))
-        })?;
-        nodes = labelled(halves.into_iter())?;
+) -> Result<Vec<Option<[f64; K]>>, Stopped> {
+    let bytes = units.count() * units.bytes();
+    let pieces = units.count().div_ceil(SLOTS * PIECE);
+    let parts = map_chunks(pieces * group.len(), bytes * group.len(), progress, |i| {
+        dispatch(Piece(Divided { units, stream: group[i / pieces], round }, i % pieces))
+    })?;
+    let mut sums = memory::filled(group.len(), ([0.0; K], 0))?;
+    for (i, (part, drawn)) in parts.into_iter().enumerate() {
+        let (sum, all) = &mut sums[i / pieces];
+        scalar(|| (0..K).for_each(|k| sum[k] += part[k]));
+        *all += drawn;
     }
-    Ok(nodes)
-}
-
-/// All nodes in one list, each with the index of its replicate.
-fn labelled(
-    parts: impl Iterator<Item = (usize, Result<Vec<Node>, NoMemory>)>,
-) -> Result<Vec<(usize, Node)>, NoMemory> {
-    let mut all = Vec::new();
-    for (replicate, nodes) in parts {
-        let nodes = nodes?;
-        memory::reserve(&mut all, nodes.len())?;
-        all.extend(nodes.into_iter().map(|node| (replicate, node)));
-    }
-    Ok(all)
-}
-
-struct Blocks {
-    stream: Stream,
-    n: u64,
-}
-
-impl Kernel for Blocks {
-    type Out = Result<Vec<Node>, NoMemory>;
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Result<Vec<Node>, NoMemory> {
-        memory::gathered(blocks(self.stream, self.n))
-    }
-}
-
-struct Halves {
-    stream: Stream,
-    node: Node,
-}
-
-impl Kernel for Halves {
-    type Out = Result<Vec<Node>, NoMemory>;
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Result<Vec<Node>, NoMemory> {
-        if self.node.level > PIECE {
-            memory::copied(&self.node.split(self.stream))
-        } else {
-            memory::copied(&[self.node])
-        }
-    }
+    map_chunks(group.len(), bytes, progress, |r| {
+        let (mut sum, drawn) = sums[r];
+        dispatch(Left(Divided { units, stream: group[r], round }, drawn)).map(|left| {
+            scalar(|| (0..K).for_each(|k| sum[k] += left[k]));
+            sum
+        })
+    })
 }
 
 #[cfg(test)]

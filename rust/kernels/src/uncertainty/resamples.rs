@@ -10,7 +10,7 @@ use super::smoothed::noise;
 use crate::grid::{Progress, Stopped, fill_chunks};
 use crate::intervals::moments::{Column, moments};
 use crate::memory::{self, NoMemory};
-use crate::random::{FIELDS, Stream, Visit, blocks, field, walk};
+use crate::random::{Counts, FIELDS, Few, Many, SLOTS, Stream, draw_few, draw_many, field};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// Draws per chunk of work: so many are worth handing to a thread.
@@ -34,8 +34,8 @@ pub fn counts_of(
     each_replicate(streams, n, to, progress, write, scratch)
 }
 
-/// The rows of some replicates, one replicate after the other: row i stands there as often as it counts, and rows stand
-/// in the order in which they are drawn, one by one or in blocks. `to` has room for n numbers of each of the `streams`.
+/// The rows of some replicates, one replicate after the other: row i stands there as often as it counts. Rows stand in
+/// the order of their blocks, or else in that in which [`crate::random`] draws them. `to` has room for n numbers of each of the `streams`.
 pub fn rows_of(
     blocks: Option<Blocks>,
     streams: &[Stream],
@@ -82,7 +82,7 @@ fn each_replicate<T: Send, S>(
     Ok(done.into_iter().collect::<Result<(), NoMemory>>()?)
 }
 
-/// Writes the rows of one replicate in the order of the draws.
+/// Writes the rows of one replicate.
 struct Draw<'a> {
     stream: Stream,
     to: &'a mut [i64],
@@ -93,10 +93,12 @@ impl Kernel for Draw<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let n = self.to.len() as u64;
-        let mut drawn = Drawn { to: self.to, at: 0, start: 0, slots: 0 };
-        for block in blocks(self.stream, n) {
-            walk(self.stream, n, block, &mut drawn);
+        let n = self.to.len();
+        let mut drawn = Drawn { to: self.to, at: 0 };
+        if n > SLOTS {
+            draw_many(self.stream, n, &mut drawn);
+        } else {
+            draw_few(self.stream, n, &mut drawn);
         }
     }
 }
@@ -104,27 +106,22 @@ impl Kernel for Draw<'_> {
 struct Drawn<'a> {
     to: &'a mut [i64],
     at: usize,
-    /// The first row of the leaf, and how many it has.
-    start: i64,
-    slots: usize,
 }
 
 impl Drawn<'_> {
     #[inline(always)]
-    fn put(&mut self, offset: usize) {
+    fn put(&mut self, row: usize) {
+        let n = self.to.len();
         if let Some(to) = self.to.get_mut(self.at) {
-            *to = self.start + offset as i64;
+            *to = row as i64;
             // What is no draw is overwritten by the next one.
-            self.at += usize::from(offset < self.slots);
+            self.at += usize::from(row < n);
         }
     }
 }
 
-impl Visit for Drawn<'_> {
-    #[inline(always)]
-    fn enter(&mut self, start: u64, slots: usize) {
-        (self.start, self.slots) = (start as i64, slots);
-    }
+/// Of few rows, each draw comes in its turn.
+impl Few for Drawn<'_> {
     #[inline(always)]
     fn words(&mut self, words: &[u32], take: usize) {
         let (whole, rest) = words.split_at(take / FIELDS);
@@ -143,8 +140,35 @@ impl Visit for Drawn<'_> {
             self.put(usize::from(offset));
         }
     }
+}
+
+/// Rows that follow each other are written this many times without a branch; few count more often.
+const OFTEN: usize = 4;
+
+/// Of many rows, each stands as often as it counts, in the order of the rows, and the last draws follow.
+impl Many for Drawn<'_> {
     #[inline(always)]
-    fn leave(&mut self) {}
+    fn begin(&mut self) {
+        self.at = 0;
+    }
+    #[inline(always)]
+    fn leaf(&mut self, index: usize, counts: &Counts) {
+        for (slot, &count) in counts.iter().enumerate() {
+            let (row, count) = ((index * SLOTS + slot) as i64, usize::from(count));
+            // A round with too many draws is void, and may end at the end of the room.
+            let Some(to) = self.to.get_mut(self.at..) else { return };
+            if let (Some(to), true) = (to.first_chunk_mut(), count <= OFTEN) {
+                *to = [row; OFTEN];
+            } else {
+                to.iter_mut().take(count).for_each(|to| *to = row);
+            }
+            self.at += count;
+        }
+    }
+    #[inline(always)]
+    fn slot(&mut self, slot: usize) {
+        self.put(slot);
+    }
 }
 
 /// A statistic, with what was computed of it elsewhere.

@@ -124,7 +124,7 @@ impl Work<'_> {
         let bytes = count * self.rows() * size_of::<u64>();
         let mut progress = |done: usize| progress((done * each).min(count));
         let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
-            let mut room = Window::room()?;
+            let mut room = window.room()?;
             let mut values = memory::with_capacity(each)?;
             for replicate in chunk(part, count, each) {
                 values.push(match window.value(stream(replicate), &mut room) {

@@ -7,32 +7,32 @@
 use super::Sorted;
 use super::quantile::{between, position};
 use crate::memory::{self, NoMemory};
-use crate::random::{FIELDS, SLOTS, Stream, Visit, blocks, field, walk};
+use crate::random::{Counts, Many, SLOTS, Stream, draw_many, total};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
-/// Tallies for the rows below the window, and as many for those above it: draws that follow each other seldom meet in
-/// one, where the second would wait for the first.
-const APART: usize = 512;
-/// A tally for each value of 16 bits, so that no index needs to be checked.
-const TALLIES: usize = 1 << 16;
 /// Half the width of the window in standard deviations of the number of draws below a rank: a quantile is outside once
 /// in 10^15 resamples, and is then found as in any other resample.
 const WIDE: f64 = 8.0;
+/// The places of rows below the window, and of those above it; the last leaf is filled up with the latter.
+const BELOW: u16 = u16::MAX - 1;
+const ABOVE: u16 = u16::MAX;
 
 /// The window of a quantile.
 pub(super) struct Window<'a> {
     /// The values inside.
     values: &'a [f64],
-    /// The tally of each row, in the order of the data: that of its value, or one of those for rows below and above. The
-    /// last leaf is filled up with one that is not read.
-    tallies: Vec<u16>,
+    /// The place in the window of each row, in the order of the data.
+    places: Vec<[u16; SLOTS]>,
+    /// For each row, all bits where it is below the window and none elsewhere.
+    below: Vec<Counts>,
+    /// The rows inside, leaf by leaf: the slot in the leaf, and the place.
+    inside: Vec<(u16, u16)>,
+    /// Where those of each leaf end.
+    ends: Vec<usize>,
     rows: usize,
     rank: u64,
     part: f64,
 }
-
-/// The tallies of a replicate.
-pub(super) type Room = Box<[u32; TALLIES]>;
 
 impl<'a> Window<'a> {
     /// The window of the quantile at level `q`; `None` where it would not be much narrower than the data.
@@ -42,42 +42,42 @@ impl<'a> Window<'a> {
         let half = scalar(|| WIDE * (rows as f64 * q * (1.0 - q)).sqrt()) as usize + 64;
         let first = (rank as usize).saturating_sub(half);
         let end = (rank as usize + 2 + half).min(rows);
-        let inside = end - first;
-        if 8 * inside > rows || inside + 2 * APART >= TALLIES {
+        if rows <= SLOTS || 8 * (end - first) > rows || end - first > usize::from(BELOW) {
             return Ok(None);
         }
-        let nowhere = (inside + 2 * APART) as u16;
-        let mut tallies = memory::filled(rows.next_multiple_of(SLOTS), nowhere)?;
-        for (place, entry) in x.entries.iter().enumerate() {
+        let mut places = memory::filled(rows.div_ceil(SLOTS), [ABOVE; SLOTS])?;
+        for (place, entry) in x.entries[..end].iter().enumerate() {
             let row = entry.row();
-            tallies[row] = if place < first {
-                inside + row % APART
-            } else if place < end {
-                place - first
-            } else {
-                inside + APART + row % APART
-            } as u16;
+            places[row / SLOTS][row % SLOTS] = place.checked_sub(first).map_or(BELOW, |place| place as u16);
         }
-        Ok(Some(Window { values: &x.values[first..end], tallies, rows, rank, part }))
+        let mut below = memory::filled(places.len(), [0; SLOTS])?;
+        let (mut inside, mut ends) =
+            (memory::with_capacity(end - first)?, memory::with_capacity(places.len())?);
+        for (places, below) in places.iter().zip(&mut below) {
+            for slot in 0..SLOTS {
+                below[slot] = if places[slot] == BELOW { u8::MAX } else { 0 };
+                if places[slot] < BELOW {
+                    inside.push((slot as u16, places[slot]));
+                }
+            }
+            ends.push(inside.len());
+        }
+        Ok(Some(Window { values: &x.values[first..end], places, below, inside, ends, rows, rank, part }))
     }
 
     /// Room for [`Window::value`].
-    pub(super) fn room() -> Result<Room, NoMemory> {
-        let room = memory::filled(TALLIES, 0)?.into_boxed_slice();
-        room.try_into().map_err(|_| NoMemory { bytes: TALLIES * size_of::<u32>() })
+    pub(super) fn room(&self) -> Result<Vec<u32>, NoMemory> {
+        memory::filled(self.values.len(), 0)
     }
 
     /// The quantile of the plain resample of `stream`; `None` where it is outside the window.
-    pub(super) fn value(&self, stream: Stream, room: &mut Room) -> Option<f64> {
-        let inside = self.values.len();
-        room[..=inside + 2 * APART].fill(0);
-        dispatch(Draw { tallies: &self.tallies, rows: self.rows, stream, counts: room });
-        let mut up_to: u64 = room[inside..inside + APART].iter().map(|&count| u64::from(count)).sum();
+    pub(super) fn value(&self, stream: Stream, room: &mut [u32]) -> Option<f64> {
+        let mut up_to = dispatch(Draw { stream, tally: Tally { window: self, below: 0, counts: room } });
         if up_to > self.rank {
             return None;
         }
         let mut found = None;
-        for (&value, &count) in self.values.iter().zip(&room[..inside]) {
+        for (&value, &count) in self.values.iter().zip(&*room) {
             up_to += u64::from(count);
             if up_to > self.rank {
                 let first = *found.get_or_insert(value);
@@ -90,58 +90,54 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Counts the draws of a replicate.
+/// Counts the draws of a replicate; returns how many are below the window.
 struct Draw<'a> {
-    tallies: &'a [u16],
-    rows: usize,
     stream: Stream,
-    counts: &'a mut [u32; TALLIES],
+    tally: Tally<'a>,
 }
 
 impl Kernel for Draw<'_> {
-    type Out = ();
+    type Out = u64;
 
     #[inline(always)]
-    fn run<I: Isa>(self) {
-        let (leaves, n) = (self.tallies.as_chunks::<SLOTS>().0, self.rows as u64);
-        let mut tally = Tally { leaves, leaf: &[0; SLOTS], counts: self.counts };
-        for block in blocks(self.stream, n) {
-            walk(self.stream, n, block, &mut tally);
-        }
+    fn run<I: Isa>(mut self) -> u64 {
+        draw_many(self.stream, self.tally.window.rows, &mut self.tally);
+        self.tally.below
     }
 }
 
 struct Tally<'a> {
-    leaves: &'a [[u16; SLOTS]],
-    leaf: &'a [u16; SLOTS],
-    counts: &'a mut [u32; TALLIES],
+    window: &'a Window<'a>,
+    below: u64,
+    /// The count of each row inside, at its place.
+    counts: &'a mut [u32],
 }
 
-impl Visit for Tally<'_> {
+impl Many for Tally<'_> {
     #[inline(always)]
-    fn enter(&mut self, start: u64, _: usize) {
-        self.leaf = &self.leaves[start as usize / SLOTS];
+    fn begin(&mut self) {
+        self.below = 0;
     }
     #[inline(always)]
-    fn words(&mut self, words: &[u32], take: usize) {
-        let (whole, over) = (take / FIELDS, take % FIELDS);
-        for &word in &words[..whole] {
-            for number in 0..FIELDS {
-                self.counts[usize::from(self.leaf[field(word, number)])] += 1;
-            }
+    fn leaf(&mut self, index: usize, counts: &Counts) {
+        let (window, mut below) = (self.window, [0; SLOTS]);
+        for i in 0..SLOTS {
+            below[i] = counts[i] & window.below[index][i];
         }
-        for number in 0..over {
-            self.counts[usize::from(self.leaf[field(words[whole], number)])] += 1;
-        }
-    }
-    #[inline(always)]
-    fn offsets(&mut self, offsets: &[u16]) {
-        for &offset in offsets {
-            self.counts[usize::from(self.leaf[usize::from(offset) % SLOTS])] += 1;
+        self.below += total(&below);
+        let start = if index == 0 { 0 } else { window.ends[index - 1] };
+        for &(slot, place) in &window.inside[start..window.ends[index]] {
+            self.counts[usize::from(place)] = u32::from(counts[usize::from(slot) % SLOTS]);
         }
     }
     #[inline(always)]
-    fn leave(&mut self) {}
+    fn slot(&mut self, slot: usize) {
+        match self.window.places[slot / SLOTS][slot % SLOTS] {
+            BELOW => self.below += 1,
+            ABOVE => (),
+            place => self.counts[usize::from(place)] += 1,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +154,7 @@ mod tests {
             let sorted = Sorted::new(&&x[..], None, &mut |_| true).unwrap();
             for q in [0.0, 0.01, 0.25, 0.5, 0.9, 1.0] {
                 let window = Window::of(&sorted, q).unwrap().unwrap();
-                let mut room = Window::room().unwrap();
+                let mut room = window.room().unwrap();
                 for r in 0..5 {
                     let stream = Stream::new(7, Domain::Bootstrap, r);
                     let counts = counts(stream, n).unwrap();
