@@ -72,7 +72,7 @@ def _independent_reference(test: str):
 CASES = [
     *(
         Case(
-            name=f"uncertainty.{test}", covers=("independence",), make=_columns, run=_independent(test),
+            name=f"uncertainty.independence_{test}", covers=("independence",), make=_columns, run=_independent(test),
             reference=_independent_reference(test), dtypes=("",), lengths=(1, 2, 5, 8, 23),
         )
         for test in names("independence.test")

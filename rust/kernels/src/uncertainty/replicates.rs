@@ -155,7 +155,7 @@ fn in_pieces<U: Units<K>, const K: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::counts;
+    use crate::random::{Leaves, counts};
     use crate::uncertainty::{Mean, Pairs, Quotient, Rows};
 
     fn column(n: usize) -> Vec<f64> {
@@ -166,19 +166,24 @@ mod tests {
         sums(Pairs { sums: x, sizes: &vec![1.0; x.len()] }, seed, count, &mut |_| true).unwrap()
     }
 
-    /// Compares the sums with those of the multinomial counts in fixed-point arithmetic.
+    /// Compares the sums of a replicate with those of its multinomial counts in fixed-point arithmetic.
+    fn check_one(x: &[f64], replicate: u32, got: [f64; 2]) {
+        let n = x.len();
+        let counts = counts(Stream::new(5, Domain::Bootstrap, replicate), n).unwrap();
+        let (mut want, mut size) = (crate::exact::Fixed::new(), 0.0);
+        for (x, &c) in x.iter().zip(&counts) {
+            assert!(want.add(x * f64::from(c)));
+            size += (x * f64::from(c)).abs();
+        }
+        let bound = (4300.0 + n as f64 / 1048576.0) * f64::EPSILON / 2.0 * size;
+        assert!((got[0] - want.value()).abs() <= bound, "n = {n}, replicate {replicate}");
+        assert_eq!(got[1], n as f64);
+    }
+
     fn check(n: usize, count: u32) {
         let x = column(n);
         for (r, got) in sums_of_rows(&x, 5, count).into_iter().enumerate() {
-            let counts = counts(Stream::new(5, Domain::Bootstrap, r as u32), n).unwrap();
-            let (mut want, mut size) = (crate::exact::Fixed::new(), 0.0);
-            for (x, &c) in x.iter().zip(&counts) {
-                assert!(want.add(x * f64::from(c)));
-                size += (x * f64::from(c)).abs();
-            }
-            let bound = (4300.0 + n as f64 / 1048576.0) * f64::EPSILON / 2.0 * size;
-            assert!((got[0] - want.value()).abs() <= bound, "n = {n}, replicate {r}");
-            assert_eq!(got[1], n as f64);
+            check_one(&x, r as u32, got);
         }
     }
 
@@ -192,6 +197,23 @@ mod tests {
     #[test]
     fn a_replicate_in_pieces_has_the_sums_of_its_counts() {
         check(WHOLE + 12_345, 2);
+    }
+
+    /// The replicates are the first ones with seed 5 whose leaves have more draws than there are in their first round.
+    #[test]
+    fn replicates_that_count_anew_have_the_sums_of_their_counts() {
+        for (n, replicate) in [(1025, 82_967), (262_144, 42_604), (WHOLE + 1, 52_046)] {
+            let stream = Stream::new(5, Domain::Bootstrap, replicate);
+            let (leaves, mut counts) = (Leaves::of(stream, n, 0), [0; SLOTS]);
+            let drawn = (0..leaves.count()).map(|leaf| leaves.counts(leaf, &mut counts)).sum();
+            assert!(leaves.rest(drawn).is_none());
+            let (x, ones) = (column(n), vec![1.0; n]);
+            let units = Pairs { sums: &x, sizes: &ones };
+            let (of, go_on) = (|_| stream, &mut |_| true);
+            let found =
+                if n > WHOLE { pieces(units, &of, 1, go_on) } else { whole(units, &of, 1, go_on) }.unwrap();
+            check_one(&x, replicate, found[0]);
+        }
     }
 
     #[test]
