@@ -140,7 +140,7 @@ def poisson_law(gap: int) -> PoissonLaw:
 def _leaf(at: At, turn: int, law: PoissonLaw) -> NDArray[np.int64]:
     """The counts of a leaf: each row reads a byte, and 64 bits follow for those whose byte decides nothing."""
     read = words(at, SLOTS // 4, ROUND * turn).astype("<u4").view(np.uint8)
-    found = (read[:, None] >= law.above[:4]).sum(axis=1)
+    found: NDArray[np.int64] = (read[:, None] >= law.above[:4]).sum(axis=1)
     undecided = np.flatnonzero(read >= law.above[-1])
     fine = words(at, 2 * len(undecided), ROUND * turn + SLOTS // (16 * BLOCKS)).tolist()
     for row, low, high in zip(undecided.tolist(), fine[::2], fine[1::2], strict=True):

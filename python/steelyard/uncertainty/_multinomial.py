@@ -32,7 +32,7 @@ def simultaneous(k: Any, n: Any, confidence: Confidence, *, method: str) -> Esti
         i, at = place(bad)
         raise value_error("k", "counts of at least 0", f"{counts[i]}{at}")
     # The first sum of two counts that is too large wraps to below 0.
-    if (bad := (np.add.accumulate(counts, axis=-1) < 0).any(-1)).any():
+    if (bad := np.asarray((np.add.accumulate(counts, axis=-1) < 0).any(-1))).any():
         raise value_error("k", "counts whose sum is below 2**63", f"a larger sum{place(bad)[1]}")
     totals = counts.sum(-1)
     if (bad := totals < 1).any():

@@ -178,7 +178,7 @@ const fn exp_of_minus_mean(gap: u32) -> u128 {
     sum
 }
 
-/// The sum of the counts of a leaf as [`Law::counts`] gives them.
+/// The sum of the counts of a leaf, none of which is above 21.
 #[inline(always)]
 pub fn total(counts: &Counts) -> u64 {
     // Bytes hold the sum of eight counts.
