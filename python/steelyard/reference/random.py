@@ -22,7 +22,7 @@ HALF = np.uint64(32)
 # Blocks of four words that are computed together. A batch holds the first words of all its blocks, then the second, ...
 BLOCKS = 16
 # log2 of the number of slots in a leaf (so the number of bits in a draw), and of those in all leaves.
-LEAF, TREE = 10, 40
+LEAF, ROWS = 10, 40
 SLOTS = 1 << LEAF
 # The batches of words that a leaf may need in one round.
 ROUND = 64
@@ -47,7 +47,7 @@ class At(NamedTuple):
 
     def leaf(self, index: int) -> At:
         """The numbers of a leaf of the rows."""
-        return self._replace(place=(1 << (TREE - LEAF)) + index)
+        return self._replace(place=(1 << (ROWS - LEAF)) + index)
 
     def counter(self, block: Words) -> Words:
         """The four words: block (low bits); replicate; domain, stratum and block (high bits); place."""

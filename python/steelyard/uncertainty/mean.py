@@ -275,7 +275,7 @@ def estimate(
     closed_form = _closed_form(statistic)
     if method is not None and not closed_form.methods:
         raise value_error("method", f"None for statistic={statistic!r}, which has one kind of interval", repr(method))
-    chosen = None if method is None else choice(method, "method", closed_form.methods)
+    how = None if method is None else choice(method, "method", closed_form.methods)
     if isinstance(clusters, Mapping) and str(statistic) != "mean":
         fix = "steelyard.bootstrap takes two kinds"
         raise value_error(
@@ -289,22 +289,17 @@ def estimate(
     select = partial(
         Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average), levels=True
     )
-    found = closed_form.answer(x, select, confidence, chosen, on_progress)
+    found = closed_form.answer(x, select, confidence, how, on_progress)
     if test is None:
         return found
-    pair = several_columns(x, chosen_name(statistic))
+    pair = several_columns(x, chosen(statistic).name)
     rows = select().rows("x", *pair.values())
     return independent(found, pair, rows, confidence, test=test, progress=on_progress)
 
 
-def chosen_name(statistic: object) -> str:
-    """The name of a statistic."""
-    return chosen(statistic).name
-
-
 def _testable(statistic: object, test: str, **groups: Any) -> None:
     """Refuse a test of independence where there are no two columns of independent rows."""
-    if chosen_name(statistic) not in TESTED:
+    if chosen(statistic).name not in TESTED:
         raise value_error("test", f"None but for statistic={' or '.join(map(repr, TESTED))}", repr(test))
     for name, value in groups.items():
         if value is not None:

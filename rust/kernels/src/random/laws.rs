@@ -1,7 +1,7 @@
 //! Poisson laws with means just below 1, by random bytes: how often each slot of a leaf counts, independently of the
 //! others.
 
-use super::layout::{LEAF, TREE};
+use super::layout::{LEAF, ROWS};
 use super::philox::{Stream, WORDS};
 use crate::simd::high_bits;
 
@@ -204,7 +204,7 @@ pub fn total(counts: &Counts) -> u64 {
 
 /// The gap for the smallest number of rows above [`SLOTS`], and for the largest one.
 const FIRST: u32 = (LEAF - 4) / 2;
-const LAST: u32 = (TREE - 4) / 2;
+const LAST: u32 = (ROWS - 4) / 2;
 
 static LAWS: [Law; (LAST - FIRST + 1) as usize] = {
     let mut laws = [Law::of(FIRST); (LAST - FIRST + 1) as usize];

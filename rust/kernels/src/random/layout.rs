@@ -99,13 +99,13 @@ pub const STRATA: u64 = STRATUM.limit();
 /// The number of blocks at each place.
 pub const PLACE_BLOCKS: u64 = 1 << (BLOCK_LOW.bits + BLOCK_HIGH.bits);
 /// log2 of the largest number of rows.
-pub const TREE: u32 = 40;
+pub const ROWS: u32 = 40;
 /// log2 of the rows in a leaf: 8 KiB of f64, which stay in the first-level cache. Three draws of this many bits fit in a
 /// word.
 pub const LEAF: u32 = 10;
 
 /// The places of leaves come after this one.
-const LEAVES: u64 = 1 << (TREE - LEAF);
+const LEAVES: u64 = 1 << (ROWS - LEAF);
 
 const _: () = assert!(2 * LEAVES <= PLACE.limit());
 

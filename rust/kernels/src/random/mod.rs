@@ -14,7 +14,7 @@ mod reader;
 
 pub use halves::{HALVES, Halves, ROUNDED_STEPS};
 pub use laws::{Counts, SLOTS, total};
-pub use layout::{Domain, LEAF, PLACE_BLOCKS, STRATA, TREE};
+pub use layout::{Domain, LEAF, PLACE_BLOCKS, ROWS, STRATA};
 pub use multinomial::{
     FIELDS, Few, Leaves, Many, Rest, count_into, counts, draw_few, draw_many, field, leaves_into,
 };

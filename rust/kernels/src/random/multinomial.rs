@@ -65,6 +65,15 @@ pub fn draw_few<V: Few>(stream: Stream, n: usize, visit: &mut V) {
 /// Hands the counts of a replicate of `n` slots, more than [`SLOTS`], to the visitor.
 #[inline(always)]
 pub fn draw_many<V: Many>(stream: Stream, n: usize, visit: &mut V) {
+    let mut rest = draw_leaves(stream, n, visit);
+    while let Some(slot) = rest.draw() {
+        visit.slot(slot);
+    }
+}
+
+/// Hands the leaves to the visitor, in rounds until they have no more draws than there are; returns those that are left.
+#[inline(always)]
+fn draw_leaves<V: Many>(stream: Stream, n: usize, visit: &mut V) -> Rest {
     let (mut round, mut counts) = (0, [0; SLOTS]);
     loop {
         let leaves = Leaves::of(stream, n, round);
@@ -74,11 +83,8 @@ pub fn draw_many<V: Many>(stream: Stream, n: usize, visit: &mut V) {
             drawn += leaves.counts(index, &mut counts);
             visit.leaf(index, &counts);
         }
-        if let Some(mut rest) = leaves.rest(drawn) {
-            while let Some(slot) = rest.draw() {
-                visit.slot(slot);
-            }
-            return;
+        if let Some(rest) = leaves.rest(drawn) {
+            return rest;
         }
         round += 1;
     }
@@ -143,8 +149,9 @@ impl Rest {
     /// Completes the counts of the leaves with these draws.
     #[inline(always)]
     pub fn add_to(mut self, counts: &mut [Counts]) {
+        let mut all = LeafByLeaf(counts);
         while let Some(slot) = self.draw() {
-            counts[slot / SLOTS][slot % SLOTS] += 1;
+            all.slot(slot);
         }
     }
 }
@@ -222,17 +229,21 @@ fn sift<V: Few>(words: &[u32; WORDS], slots: usize, draws: usize, visit: &mut V)
 /// Writes the counts of the leaves of one replicate of `n` slots, more than [`SLOTS`]; returns the draws that are left.
 #[inline(always)]
 pub fn leaves_into(stream: Stream, n: usize, counts: &mut [Counts]) -> Rest {
-    let mut round = 0;
-    loop {
-        let leaves = Leaves::of(stream, n, round);
-        let mut drawn = 0;
-        for (index, counts) in counts.iter_mut().enumerate() {
-            drawn += leaves.counts(index, counts);
-        }
-        if let Some(rest) = leaves.rest(drawn) {
-            return rest;
-        }
-        round += 1;
+    draw_leaves(stream, n, &mut LeafByLeaf(counts))
+}
+
+struct LeafByLeaf<'a>(&'a mut [Counts]);
+
+impl Many for LeafByLeaf<'_> {
+    #[inline(always)]
+    fn begin(&mut self) {}
+    #[inline(always)]
+    fn leaf(&mut self, index: usize, counts: &Counts) {
+        self.0[index] = *counts;
+    }
+    #[inline(always)]
+    fn slot(&mut self, slot: usize) {
+        self.0[slot / SLOTS][slot % SLOTS] += 1;
     }
 }
 

@@ -90,7 +90,7 @@ impl Stream {
         Stream { replicate, ..self }
     }
 
-    /// The stream of leaf `index` of the rows, below 2^(TREE - LEAF).
+    /// The stream of leaf `index` of the rows, below 2^(ROWS - LEAF).
     #[inline(always)]
     pub fn leaf(self, index: u64) -> Self {
         Stream { place: layout::leaf(index), ..self }
@@ -130,7 +130,7 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use super::layout::{LEAF, PLACE_BLOCKS, TREE};
+    use super::layout::{LEAF, PLACE_BLOCKS, ROWS};
     use super::*;
 
     /// The three vectors published with Random123 (`kat_vectors`, philox4x32 10).
@@ -180,7 +180,7 @@ mod tests {
     fn places(stream: Stream, state: &mut u64) -> Vec<Stream> {
         let mut all = vec![stream];
         all.extend(values(1 << 20, state).into_iter().skip(1).map(|index| stream.array(index as u32)));
-        all.extend(values(1 << (TREE - LEAF), state).into_iter().map(|index| stream.leaf(index)));
+        all.extend(values(1 << (ROWS - LEAF), state).into_iter().map(|index| stream.leaf(index)));
         all
     }
 

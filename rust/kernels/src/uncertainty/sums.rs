@@ -134,7 +134,7 @@ fn add_pieces<U: Units<K>, const K: usize>(
     let leaves = units.count().div_ceil(SLOTS);
     for leaf in 0..leaves {
         table.read(units, leaf);
-        let ends = (leaf + 1).is_multiple_of(PIECE) || leaf + 1 == leaves;
+        let ends = ends_piece(leaf, leaves);
         for (r, total) in totals.iter_mut().enumerate() {
             drawn[r] += Leaves::of(streams[r], units.count(), round).counts(leaf, &mut counts);
             add(&mut piece[r], &table.times(&counts));
@@ -144,6 +144,12 @@ fn add_pieces<U: Units<K>, const K: usize>(
             }
         }
     }
+}
+
+/// Whether a leaf is the last one of a piece.
+#[inline(always)]
+pub(super) fn ends_piece(leaf: usize, leaves: usize) -> bool {
+    (leaf + 1).is_multiple_of(PIECE) || leaf + 1 == leaves
 }
 
 /// A part of a replicate that is divided, in one round of counting.

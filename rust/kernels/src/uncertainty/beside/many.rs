@@ -2,7 +2,7 @@
 //! both are in the cache.
 
 use super::super::design::Units;
-use super::super::sums::{COMPLETE, Column, PIECE, counted_abreast};
+use super::super::sums::{COMPLETE, Column, counted_abreast, ends_piece};
 use crate::grid::{Pace, Progress, Stopped};
 use crate::memory::{self, NoMemory};
 use crate::random::{Counts, SLOTS, Stream, leaves_into};
@@ -122,7 +122,7 @@ fn add_leaves(
                 piece[r * columns + place] += sums[r];
             }
         }
-        if (index + 1).is_multiple_of(PIECE) || index + 1 == leaves {
+        if ends_piece(index, leaves) {
             for (total, sum) in totals.iter_mut().zip(&*piece) {
                 *total += sum;
             }

@@ -7,7 +7,7 @@
 //! tests the largest r first, and takes the largest flipped r of the models not yet tested alone (Romano and Wolf, JASA 100
 //! (2005)); a p is at least that of every model whose r is larger, so that the first step is that of the single one.
 
-use super::{Differences, LANES, Lanes, Scores, Signs, patterns};
+use super::{Differences, LANES, Lanes, Scores, Signs, Used, add_to, inverse_root, patterns};
 use crate::grid::{self, Progress, Stopped};
 use crate::intervals::Alternative;
 use crate::memory::{self, NoMemory};
@@ -93,7 +93,7 @@ impl Scores {
         let slack = super::SLACK * (self.units() as f64).sqrt();
         let mut models = memory::with_capacity(self.models)?;
         for (column, [sum, squares]) in self.differences(tie, progress)?.into_iter().enumerate().skip(1) {
-            let inverse = if squares > 0.0 { 1.0 / squares.sqrt() } else { 0.0 };
+            let inverse = inverse_root(squares);
             let r = -sum * inverse; // the sums are those of the baseline minus the model
             let turned = turned(r, side);
             models.push(Model { column, inverse, r, turned, bar: turned - slack });
@@ -114,9 +114,7 @@ impl Scores {
         })?;
         let mut totals = memory::filled(m, [0.0; 2])?;
         for row in rows {
-            for (total, more) in totals.iter_mut().zip(row?) {
-                *total = [total[0] + more[0], total[1] + more[1]];
-            }
+            add_to(&mut totals, &row?);
         }
         Ok(totals)
     }
@@ -129,23 +127,22 @@ fn gathered(
     patterns: usize,
     all: bool,
 ) -> Result<AgainstBaseline, NoMemory> {
-    let observed = usize::from(!all); // it is one of all patterns, and is added to those that are drawn
-    let share = |count: u32| (count as usize + observed) as f64 / (patterns + observed) as f64;
+    let used = Used { patterns, all };
     let mut found = AgainstBaseline {
         statistics: memory::filled(models.len(), 0.0)?,
         single: memory::filled(models.len(), 1.0)?,
         step_down: memory::filled(models.len(), 1.0)?,
-        patterns: patterns + observed,
+        patterns: used.count(),
         all,
     };
     let (steps, singles) = counts.split_at(models.len());
     let mut largest = 0.0;
     for (i, of) in models.iter().enumerate().rev() {
-        let own = share(steps[i]);
+        let own = used.share(steps[i]);
         largest = if own > largest { own } else { largest };
         found.statistics[of.column - 1] = of.r;
         found.step_down[of.column - 1] = largest;
-        found.single[of.column - 1] = share(singles[i]);
+        found.single[of.column - 1] = used.share(singles[i]);
     }
     Ok(found)
 }

@@ -94,6 +94,37 @@ fn blocks(patterns: usize) -> usize {
     grid::chunks(patterns, LANES)
 }
 
+/// The patterns that are used beside the observed one: it is one of all patterns, and is added to those that are drawn.
+#[derive(Clone, Copy)]
+struct Used {
+    patterns: usize,
+    all: bool,
+}
+
+impl Used {
+    /// How many there are with the observed one.
+    fn count(self) -> usize {
+        self.patterns + usize::from(!self.all)
+    }
+
+    /// The share of these that `count` of the patterns are, with the observed one.
+    fn share(self, count: u32) -> f64 {
+        (count as usize + usize::from(!self.all)) as f64 / self.count() as f64
+    }
+}
+
+/// Adds sums of differences and of their squares.
+fn add_to(totals: &mut [[f64; 2]], more: &[[f64; 2]]) {
+    for (total, more) in totals.iter_mut().zip(more) {
+        *total = [total[0] + more[0], total[1] + more[1]];
+    }
+}
+
+/// 1 / sqrt(sum d^2); 0 where all differences are 0.
+fn inverse_root(squares: f64) -> f64 {
+    if squares > 0.0 { 1.0 / squares.sqrt() } else { 0.0 }
+}
+
 /// The p-values of all pairs: a pair has at least the p of every pair whose r is larger.
 fn gathered(
     pairs: &[Pair],
@@ -104,17 +135,17 @@ fn gathered(
 ) -> Result<MaxT, NoMemory> {
     let mut statistics = memory::filled(models * models, 0.0)?;
     let mut p = memory::filled(models * models, 1.0)?;
-    let observed = usize::from(!all); // it is one of all patterns, and is added to those that are drawn
+    let used = Used { patterns, all };
     let mut largest = 0.0;
     for (pair, &count) in pairs.iter().zip(counts).rev() {
-        let own = (count as usize + observed) as f64 / (patterns + observed) as f64;
+        let own = used.share(count);
         largest = if own > largest { own } else { largest };
         let [one, other] =
             [[pair.better, pair.worse], [pair.worse, pair.better]].map(|[i, j]| i * models + j);
         (statistics[one], statistics[other]) = (pair.r, -pair.r);
         (p[one], p[other]) = (largest, largest);
     }
-    Ok(MaxT { statistics, p, patterns: patterns + observed, all })
+    Ok(MaxT { statistics, p, patterns: used.count(), all })
 }
 
 /// Two models, the better one first.
@@ -180,9 +211,7 @@ impl Scores {
                 Ok::<_, NoMemory>(row)
             })?;
             for (i, row) in rows.into_iter().enumerate() {
-                for (total, more) in totals[i * m + i..(i + 1) * m].iter_mut().zip(row?) {
-                    *total = [total[0] + more[0], total[1] + more[1]];
-                }
+                add_to(&mut totals[i * m + i..(i + 1) * m], &row?);
             }
         }
         let slack = SLACK * (self.units() as f64).sqrt();
@@ -190,7 +219,7 @@ impl Scores {
         for i in 0..m {
             for j in i + 1..m {
                 let [sum, squares] = totals[i * m + j];
-                let inverse = if squares > 0.0 { 1.0 / squares.sqrt() } else { 0.0 };
+                let inverse = inverse_root(squares);
                 let r = sum.abs() * inverse;
                 let (better, worse) = if sum < 0.0 { (j, i) } else { (i, j) };
                 pairs.push(Pair { better, worse, inverse, r, bar: r - slack });

@@ -54,6 +54,12 @@ impl Beta {
             log(x / y)
         })
     }
+
+    /// The probability of values below the one with this logit.
+    fn below(self, logit: f64) -> f64 {
+        let (x, y) = share(logit);
+        beta::tails(self.a, self.b, x, y).0
+    }
 }
 
 /// P(T (2 B - 1) < d): the chance of B < (1 + d/T)/2, integrated over the logit of T, whose density is log-concave. Where
@@ -109,14 +115,6 @@ fn melded(of_pairs: Beta, of_wins: Beta, d: f64) -> f64 {
         }
     }
     sure + half * sum
-}
-
-impl Beta {
-    /// The probability of values below the one with this logit.
-    fn below(self, logit: f64) -> f64 {
-        let (x, y) = share(logit);
-        beta::tails(self.a, self.b, x, y).0
-    }
 }
 
 /// The share with this logit, and the rest.
