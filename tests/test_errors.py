@@ -97,6 +97,13 @@ CALLS = [
     Call("PerplexityState", PerplexityState, {"unit": "bits", "nan_policy": "omit", **INTERVAL}),
     Call("PerplexityState.merge", lambda other: PerplexityState().merge(other), {"other": PerplexityState()}),
     Call("PerplexityState.from_bytes", PerplexityState.from_bytes, {"data": PerplexityState().to_bytes()}),
+    Call(
+        "windows",
+        sy.tokens.windows,
+        {"n_tokens": 100, "context": 16, "stride": 16, "bos": "replace", "score": 8, "convention": None},
+    ),
+    Call("windows by a convention", sy.tokens.windows, {"n_tokens": 100, "context": 16, "convention": "gptq"}),
+    Call("a prompt", sy.tokens.windows(N, context=4, bos="every")[1].prompt, {"ids": np.arange(N), "bos_id": 1}),
     Call("EstimateState", EstimateState, {"method": "t", "nan_policy": "omit", **INTERVAL}),
     Call(
         "EstimateState.update",

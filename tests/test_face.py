@@ -23,7 +23,7 @@ TOP = {
 }  # fmt: skip
 ROOMS = {
     "optim": {"adamw_", "StepInfo", "GlobalNormState"},
-    "tokens": {"TokenScores", "PerplexityState"},
+    "tokens": {"TokenScores", "PerplexityState", "Window", "Windows", "windows"},
     "calibration": {"Reliability", "ReliabilityState"},
     "uncertainty": {"Comparison", "Ranking", "BootstrapEstimate", "EstimateState"},
     "preference": {"PreferenceLoss"},
@@ -118,6 +118,8 @@ def results() -> dict[str, Any]:
         "perplexity": sy.perplexity(table, clusters=groups),
         "infinite perplexity": sy.perplexity(np.array([[1.0, np.inf], [2.0, 3.0]])),
         "tokens": sy.token_scores(table.astype(np.float32), [0, 1, -100, 0]),
+        "windows": sy.tokens.windows(100, context=16, stride=8),
+        "window": sy.tokens.windows(100, context=16, stride=8, bos="first")[0],
         "reliability": sy.reliability([0.2, 0.8, 0.9], [0, 1, 1], n_bins=4),
         "preference": sy.preference_loss(*pairs),
         "preferences": sy.preference_loss(*pairs, beta=[0.1, 0.5]),
@@ -149,7 +151,7 @@ def test_results_are_frozen_and_their_arrays_read_only(name: str) -> None:
     assert [a.shape for a in arrays(result) if a.flags.writeable] == []
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("tokens", "step")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("tokens", "window", "step")])
 def test_results_are_json_ready(name: str) -> None:
     plain = results()[name].to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == json.loads(json.dumps(plain))

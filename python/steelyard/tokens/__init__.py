@@ -1,6 +1,7 @@
-"""Language-model scoring: negative log-likelihoods of tokens from logits, and perplexity with its interval."""
+"""Language-model scoring: negative log-likelihoods of tokens from logits, perplexity with its interval, and windows."""
 
 from .perplexity import PerplexityState, perplexity
+from .plan import Window, Windows, windows
 from .scores import TokenScores, token_scores
 
-__all__ = ["PerplexityState", "TokenScores", "perplexity", "token_scores"]
+__all__ = ["PerplexityState", "TokenScores", "Window", "Windows", "perplexity", "token_scores", "windows"]
