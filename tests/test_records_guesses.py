@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from steelyard import cli, records
@@ -70,6 +71,20 @@ def test_tokens_that_cannot_be_counted_take_a_guessed_loglikelihood_with_them(tm
     with pytest.raises(RecordError, match="n_tokens"):
         records.read(path, loglikelihood="loglikelihood")
     assert records.read(path, n_tokens="none")["a"].loglikelihood.tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("role", ["n_words", "n_bytes"])
+def test_bytes_that_cannot_be_counted_are_dropped_alone(tmp_path: Path, role: str) -> None:
+    rows = [{"id": i, "correct": 1, "loglikelihood": -1.0, role: [8, None, 9][i]} for i in range(3)]
+    run = records.read(lines(tmp_path / "a.jsonl", rows))["a"]
+    assert np.nan_to_num(getattr(run, role), nan=-1).tolist() == [8, -1, 9]
+    rows[2][role] = 0.5
+    runs = records.read(lines(tmp_path / "a.jsonl", rows))
+    assert (getattr(runs["a"], role), len(runs.notes)) == (None, 1)
+    assert runs["a"].loglikelihood is not None
+    with pytest.raises(RecordError, match=f"line 3: {role} '{role}': expected a whole number from 1 on; got 0.5"):
+        records.read(tmp_path / "a.jsonl", **{role: role})
+    assert getattr(records.read(tmp_path / "a.jsonl", **{role: "none"})["a"], role) is None
 
 
 def test_one_unusable_column_is_dropped_in_all_files(tmp_path: Path) -> None:

@@ -319,6 +319,17 @@ def evalplus(rng: Random) -> dict[str, Any]:
     return {"hash": "x", "eval": {f"t/{i}": one for i, one in enumerate(sprinkled(rng, old))}}
 
 
+def rolling(rng: Random, model: str) -> bytes:
+    """Samples of lm-evaluation-harness with rolling log-likelihoods."""
+    metrics = ["word_perplexity", "byte_perplexity", "bits_per_byte"]
+    of = [
+        {"doc_id": i, "doc_hash": str(i), "resps": [[-1.5]], "model": model}
+        | {metric: [-1.5 * i, rng.choice([0, 1.5]) if rng.random() < 0.02 else 9] for metric in metrics}
+        for i in range(rng.choice([1, 30]))
+    ]
+    return "".join(json.dumps(one) + "\n" for one in sprinkled(rng, of)).encode()
+
+
 def keyed(rng: Random, model: str) -> dict[str, Any]:
     """Dictionaries of records, by id or by task."""
     records = sprinkled(rng, [{"correct": rng.randrange(2), "model": model, "id": i} for i in range(12)])
@@ -342,6 +353,7 @@ LOG_FILES: dict[str, Callable[[Random, str], bytes]] = {
     "csv promptfoo": promptfoo_csv,
     "csv excel": excel_csv,
     "json table": lambda rng, model: json.dumps(table_json(rng, model), indent=rng.choice([None, 1])).encode(),
+    "jsonl of rolling log-likelihoods": rolling,
     "parquet lighteval": lighteval_details,
 }
 

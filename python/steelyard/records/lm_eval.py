@@ -13,11 +13,14 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from .packing import without_suffix
+from .roles import ROLES
 from .table import Table, WithColumn
 
 TASK = "task"  # the column that says of which task a record is
 _MARKS = frozenset({"resps", "filtered_resps", "doc_hash", "arguments"})
 _FIELDS = _MARKS | {"doc_id", "doc", "target", "filter", "metrics", "prompt_hash", "target_hash", TASK}
+# What a log-likelihood and the length of its text are called: none of them is a metric.
+_OF_TEXT = frozenset(name for role in ROLES.values() if role.only_for == "perplexity" for name in role.usual)
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.:-]+)?\.jsonl?$")
 
 
@@ -49,7 +52,8 @@ def with_task(table: Table) -> Table:
 
 def metrics(table: Table) -> list[str]:
     """The metrics with one number per record."""
-    return [name for name in table.columns if name.partition(".")[0] not in _FIELDS and table.kind(name) == "scalar"]
+    free = [name for name in table.columns if name.partition(".")[0] not in _FIELDS | _OF_TEXT]
+    return [name for name in free if table.kind(name) == "scalar"]
 
 
 def lists(table: Table) -> dict[str, int]:

@@ -82,7 +82,7 @@ class Part:
         try:
             yield
         except RecordError as error:
-            if ROLES[role].beside and role in self.roles.guessed:
+            if ROLES[role].needed_beside and role in self.roles.guessed:
                 role = ROLES[role].beside
             column = self.roles[role]
             needed = self.roles["score"] is None and ROLES[role].of_answer
@@ -215,7 +215,7 @@ def _beside_score(part: Part, keep: Rows, loglikelihood: Column) -> dict[str, Fl
             if values is None:
                 continue
             there[role.name] = keep & ~none
-            needed = there.get(role.beside, keep) if role.beside else there[role.name]
+            needed = there.get(role.beside, keep) if role.needed_beside else there[role.name]
             _check(part, role, needed & ~role.allowed(values), values)
             found[role.name] = np.where(none, role.default, np.minimum(values, role.most))
     return found

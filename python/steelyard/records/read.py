@@ -37,6 +37,8 @@ def read(
     confidence: str | None = None,
     loglikelihood: str | None = None,
     n_tokens: str | None = None,
+    n_words: str | None = None,
+    n_bytes: str | None = None,
     cluster: str | None = None,
     epoch: str | None = None,
     filter: str | None = None,
@@ -54,8 +56,8 @@ def read(
     JSON Lines, a JSON array, CSV, TSV or Parquet, plain or compressed (gzip, bzip2, xz, zstd), told apart by their
     content, and logs of evaluation tools: Inspect (``.eval`` and ``.json``), HELM, OpenAI evals, AlpacaEval, EvalPlus,
     dictionaries of records by id or task, promptfoo (JSON and CSV), tables of MLflow, wandb and pandas (``columns`` and
-    ``data``), details of lighteval. A file holds one model; or many, named by a column; or many side by side
-    (``a.is_correct``, ``b.is_correct``). Columns are named by dotted path
+    ``data``), details of lighteval, rolling log-likelihoods of lm-evaluation-harness. A file holds one model; or many,
+    named by a column; or many side by side (``a.is_correct``, ``b.is_correct``). Columns are named by dotted path
     (``doc.subject``); the ones that no option names are guessed by their usual names. Where several columns can be the
     score or the id, the file is an error that lists them; so is a cluster that some records lack, since intervals
     without it would be too narrow. Any other guess that does not fit is dropped, and said in ``notes``. ``"none"`` for
@@ -90,6 +92,12 @@ def read(
     n_tokens
         Column of the number of tokens that ``loglikelihood`` is over; 1 without one. Guessed beside a
         log-likelihood: ``n_tokens``.
+    n_words
+        Column of the number of words in the text that ``loglikelihood`` is of, for perplexity per word. Guessed beside
+        a log-likelihood: ``n_words``.
+    n_bytes
+        Column of the number of bytes in that text, for perplexity per byte and bits per byte. Guessed beside a
+        log-likelihood: ``n_bytes``.
     cluster
         Column of what records belong to together: a document, a user; or several (``"a,b"``). Every record needs a
         value, and all records of one id the same: two clusters for one id are an error. Guessed: ``cluster``.
@@ -150,7 +158,7 @@ def read(
     places = find(_paths(paths), _patterns(exclude))
     options = {
         "id": id, "model": model, "score": score, "confidence": confidence, "loglikelihood": loglikelihood,
-        "n_tokens": n_tokens, "cluster": cluster, "epoch": epoch,
+        "n_tokens": n_tokens, "n_words": n_words, "n_bytes": n_bytes, "cluster": cluster, "epoch": epoch,
     }  # fmt: skip
     _check_columns(options | {"filter": filter})
     if repeats not in (None, "epochs"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf, isnan, nan
 from typing import Literal
 
 import numpy as np
@@ -57,7 +57,8 @@ class Role:
     """Whether it is about a model's answer: a wide file may have a column for each model, another score has no use
     for it, and a file without a score is read for it alone."""
     beside: str = ""
-    """The role without which it means nothing. Where a guess of this one does not fit, that one is dropped too."""
+    """The role without which it means nothing. Where a guess of this one does not fit and the other one needs it
+    (``needed_beside``), that one is dropped too."""
     asked: bool = False
     """Whether a file with several usual names is refused. It is read without the role otherwise, and a note says so."""
     droppable: bool = True
@@ -86,6 +87,11 @@ class Role:
     def absent(self) -> str:
         """Why a row is left out that has no value."""
         return f"no {self.name}"
+
+    @property
+    def needed_beside(self) -> bool:
+        """Whether every row that has a value of the role ``beside`` needs one of this."""
+        return bool(self.beside) and not isnan(self.default)
 
     def off(self) -> str:
         """How a caller reads without this role, as part of a sentence."""
@@ -156,6 +162,28 @@ _TABLE = (
         allowed=countable,
         expected="a whole number from 1 on",
         default=1.0,
+    ),
+    Role(
+        "n_words",
+        "How many words the text of the log-likelihood has.",
+        ("n_words",),
+        kind="number",
+        only_for="perplexity",
+        of_answer=True,
+        beside="loglikelihood",
+        allowed=countable,
+        expected="a whole number from 1 on",
+    ),
+    Role(
+        "n_bytes",
+        "How many bytes the text of the log-likelihood has.",
+        ("n_bytes",),
+        kind="number",
+        only_for="perplexity",
+        of_answer=True,
+        beside="loglikelihood",
+        allowed=countable,
+        expected="a whole number from 1 on",
     ),
     Role(
         "cluster",

@@ -51,6 +51,10 @@ class Run:
     """Log-likelihood of the record's tokens, in nats."""
     n_tokens: Floats
     """Tokens of each record; 1 where the file does not say."""
+    n_words: Floats | None
+    """Words of each record's text; NaN in rows that do not say, None where no file has the column."""
+    n_bytes: Floats | None
+    """Bytes of each record's text; NaN in rows that do not say, None where no file has the column."""
     cluster: NDArray[Any] | None
     """The cluster column; without one the ids, where an id has several epochs; else None."""
     epoch: NDArray[np.str_] | None

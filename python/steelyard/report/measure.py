@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from .._estimate import Estimate
     from ..records import Run, Runs, Scores
 
+# What is shown of the text that log-likelihoods are of: by the role that counts it, the names and units of perplexity.
+TEXT_UNITS = {
+    "n_words": {"word perplexity": "perplexity"},
+    "n_bytes": {"byte perplexity": "perplexity", "bits per byte": "bits"},
+}
+
 
 def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResult:
     """One model's score and, where its records hold them, calibration and perplexity."""
@@ -50,7 +56,14 @@ def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
     notes: list[str] = []
     reliability, perplexity = _reliability(run, options, notes), _perplexity(run, options, notes)
     of_ids = None if score is None else repeats(run, score, _item_clusters(run, options), options, notes)
-    return replace(found, reliability=reliability, perplexity=perplexity, repeats=of_ids, notes=tuple(notes))
+    return replace(
+        found,
+        reliability=reliability,
+        perplexity=perplexity,
+        of_text=_of_text(run, options, notes),
+        repeats=of_ids,
+        notes=tuple(notes),
+    )
 
 
 def clusters_of(run: Run, options: Options) -> NDArray[Any] | None:
@@ -101,27 +114,48 @@ def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Re
     return replace(found, kind="answers")
 
 
-def _perplexity(run: Run, options: Options, notes: list[str]) -> Any:
+def _perplexity(run: Run, options: Options, notes: list[str]) -> Estimate | None:
+    """The perplexity per token; None where only the words or bytes of the text are known."""
     if run.loglikelihood is None:
         return None
     known = run.known("loglikelihood")
     _say_lost(run, known, "loglikelihood", notes)
-    if known.loglikelihood is None or not len(known):
+    if not len(known) or not (known.tokens_known or (known.n_words is None and known.n_bytes is None)):
         return None
-    groups = clusters_of(known, options)
-    if groups is None:
-        groups = np.arange(len(known))  # tokens of one record depend on each other: each record is a cluster
-    nll, per = 0.0 - known.loglikelihood, known.n_tokens
-    # With weights w perplexity is exp(sum(w nll) / sum(w tokens)): both columns are multiplied.
-    weights = 1.0 if known.weights is None else known.weights
-    found = tokens.perplexity(
-        weights * nll, per=weights * per, clusters=groups, confidence_level=options.confidence_level
-    )
-    if known.weights is not None:  # the table shows how many tokens were read, not their weighted sum
-        found = replace(found, detail={**found.detail, "units": float(per.sum())})
+    found = _per(known, known.n_tokens, "perplexity", options)
     if known.tokens_known:
         return found
     return replace(found, reason=f"{found.reason}; without a column n_tokens each record counts as one token")
+
+
+def _of_text(run: Run, options: Options, notes: list[str]) -> dict[str, Estimate]:
+    """What the text tells apart from its tokens: perplexity per word and byte, and bits per byte."""
+    found: dict[str, Estimate] = {}
+    for role, units in TEXT_UNITS.items():
+        if run.loglikelihood is None or getattr(run, role) is None:
+            continue
+        scored = run.known("loglikelihood")
+        known = scored.known(role)
+        _say_lost(scored, known, role, notes)
+        if len(known):
+            found |= {name: _per(known, getattr(known, role), unit, options) for name, unit in units.items()}
+    return found
+
+
+def _per(known: Run, per: Any, unit: Any, options: Options) -> Estimate:
+    """The perplexity, or bits, per unit of ``per``, of records that all have a log-likelihood."""
+    assert known.loglikelihood is not None
+    groups = clusters_of(known, options)
+    if groups is None:
+        groups = np.arange(len(known))  # tokens of one record depend on each other: each record is a cluster
+    nll = 0.0 - known.loglikelihood
+    # With weights w perplexity is exp(sum(w nll) / sum(w tokens)): both columns are multiplied.
+    weights = 1.0 if known.weights is None else known.weights
+    found = tokens.perplexity(
+        weights * nll, per=weights * per, clusters=groups, unit=unit, confidence_level=options.confidence_level
+    )
+    # The table shows how many units were read, not their weighted sum.
+    return found if known.weights is None else replace(found, detail={**found.detail, "units": float(per.sum())})
 
 
 def _say_lost(run: Run, known: Run, what: str, notes: list[str]) -> None:

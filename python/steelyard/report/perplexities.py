@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,21 +29,22 @@ def perplexities(
     """Compare the pairs (model, baseline) that have log-likelihoods of the same records; and what is said of it."""
     known = {run.name: own for run in runs if (own := _known(run)) is not None}
     notes: list[str] = []
-    matched: list[tuple[str, str, Scores, Floats]] = []
+    matched: list[tuple[str, str, Scores, _Lengths]] = []
     for new, base in names if options.paired else ():
         if new not in known or base not in known:
             continue
         try:
-            nll, tokens = _matched(runs, known[base], known[new])
+            nll = _matched(runs, known[base], known[new])
         except RecordError:
             continue  # without ids that match nothing is compared, which a note of the scores says
+        lengths = _lengths(nll, known[base], known[new])
         pair = f"the perplexities of {new} and {base} are not compared"
         if not (np.isfinite(nll[new]).all() and np.isfinite(nll[base]).all()):
             notes.append(f"{pair}: a record has probability 0")
-        elif not np.array_equal(tokens[new], tokens[base]):
+        elif lengths is None:
             notes.append(f"{pair}: they count other tokens")
         else:
-            matched.append((new, base, nll, tokens[base]))
+            matched.append((new, base, nll, lengths))
     found = [_compared(new, base, nll, per, options, m=len(matched)) for new, base, nll, per in matched]
     adjusted = holm(np.array([pair.p_value for pair in found])).tolist()
     return tuple(replace(pair, p_adjusted=p) for pair, p in zip(found, adjusted, strict=True)), tuple(notes)
@@ -57,11 +58,37 @@ def _known(run: Run) -> Run | None:
     return known if len(known) else None
 
 
-def _matched(runs: Runs, base: Run, new: Run) -> tuple[Scores, Scores]:
-    """The NLL and the numbers of tokens of the ids that both have; of an id with several records the means."""
+class _Lengths(NamedTuple):
+    """How long the text of each record is, the same for two models, and in which unit."""
+
+    unit: str
+    per: Floats
+
+
+def _matched(runs: Runs, base: Run, new: Run) -> Scores:
+    """The NLL of the ids that both have; of an id with several records the mean."""
     nll = tuple(replace(run, score=_nll(run)) for run in (base, new))
-    found = replace(runs, runs=nll).scores(models=[base.name, new.name])
-    return found, found.graded([replace(run, score=run.n_tokens) for run in (base, new)])
+    return replace(runs, runs=nll).scores(models=[base.name, new.name])
+
+
+def _lengths(nll: Scores, base: Run, new: Run) -> _Lengths | None:
+    """The first length that both models know and agree on: tokens, else bytes or words, which all tokenizers share.
+
+    Records of which no length is known count as one token each. None where the models' lengths differ.
+    """
+    roles = [role for role in ("n_bytes", "n_words") if _has(base, role) and _has(new, role)]
+    known = base.tokens_known and new.tokens_known
+    for role in ["n_tokens", *roles] if known or not roles else roles:
+        found = nll.graded([replace(run, score=getattr(run, role)) for run in (base, new)])
+        if np.array_equal(found[new.name], found[base.name]):
+            return _Lengths(role.removeprefix("n_").removesuffix("s"), found[base.name])
+    return None
+
+
+def _has(run: Run, role: str) -> bool:
+    """Whether every record says how long its text is."""
+    values = getattr(run, role)
+    return values is not None and not np.isnan(values).any()
 
 
 def _nll(run: Run) -> Floats:
@@ -69,7 +96,8 @@ def _nll(run: Run) -> Floats:
     return 0.0 - run.loglikelihood
 
 
-def _compared(new: str, base: str, nll: Scores, tokens: Floats, options: Options, *, m: int) -> PerplexityPair:
+def _compared(new: str, base: str, nll: Scores, lengths: _Lengths, options: Options, *, m: int) -> PerplexityPair:
+    tokens = lengths.per
     groups = clusters_of_ids(nll, options)
     words = {"new": f"the log-likelihoods of {new!r}", "baseline": f"the log-likelihoods of {base!r}"}
 
@@ -92,7 +120,7 @@ def _compared(new: str, base: str, nll: Scores, tokens: Floats, options: Options
     p = float(shown.p_value)
     return PerplexityPair(
         model=new, baseline=base, ratio=shown.ratio, difference=shown.difference, simultaneous=strict.ratio,
-        p_value=p, p_adjusted=p, test=str(shown.test), verdict=str(strict.verdict()),
+        p_value=p, p_adjusted=p, test=str(shown.test), verdict=str(strict.verdict()), unit=lengths.unit,
         documents=None if groups is None else _documents(groups, nll[new] - nll[base], tokens),
     )  # fmt: skip
 

@@ -22,9 +22,9 @@ class Documents:
     ----------
     names : array of str
     tokens : array
-        How many tokens the records of a cluster have.
+        How many tokens (bytes, words) the records of a cluster have.
     difference : array
-        The difference of their mean NLL, in nats per token.
+        The difference of their mean NLL, in nats per token (byte, word).
     """
 
     names: NDArray[np.str_]
@@ -42,13 +42,15 @@ class PerplexityPair:
     ratio : Estimate
         Perplexity of the model / that of the baseline, at the level that was asked for.
     difference : Estimate
-        Its logarithm: the difference of mean NLL, in nats per token.
+        Its logarithm: the difference of mean NLL, in nats per ``unit``.
     simultaneous : Estimate
         The ratio at the level that the verdict reads: 1 - alpha/m of m pairs.
     verdict : str
         Lower is better, without a margin.
     documents : Documents or None
         Where records have clusters: what each of them adds.
+    unit : str
+        What the perplexities are per: ``token``; where the models' tokens differ, ``byte`` or ``word`` of the text.
     """
 
     model: str
@@ -61,3 +63,4 @@ class PerplexityPair:
     test: str
     verdict: str
     documents: Documents | None = None
+    unit: str = "token"

@@ -110,6 +110,10 @@ class ModelResult:
     merged : mapping
         Where ids repeat, each of them counts once: how many such ``ids`` there are, how many ``records`` they have, and
         the ``fewest`` and ``most`` records of one id.
+    perplexity : Estimate or None
+        Per token.
+    of_text : mapping
+        ``word perplexity``, ``byte perplexity`` and ``bits per byte``, where the records say how long their text is.
     """
 
     name: str
@@ -123,6 +127,7 @@ class ModelResult:
     score: Estimate | None = None
     reliability: Reliability | None = None
     perplexity: Estimate | None = None
+    of_text: Mapping[str, Estimate] = field(default_factory=dict)
     repeats: Repeats | None = None
     notes: tuple[str, ...] = ()
 

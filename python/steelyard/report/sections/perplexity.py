@@ -17,6 +17,7 @@ from ..words import (
     digits_of,
     error,
     interval,
+    listed,
     number,
     one,
     places,
@@ -28,16 +29,37 @@ from ..words import (
 from . import estimates
 from .block import MOST_FINDINGS, Block, Finding
 
-DOCUMENTS = "The difference of log-perplexity in each cluster, in nats per token; the largest change first."
+DOCUMENTS = "The difference of log-perplexity in each cluster, in nats; the largest change first."
 MOST = 50  # clusters of one pair on the page
 LEAD = "The exponential of the mean negative log-likelihood of a token; lower is better."
+TEXT_LEAD = "The exponential of the negative log-likelihood per word and per byte of the text; lower is better."
+PER_BYTE = (
+    "Words and bytes do not depend on the tokenizer; bits per byte is the base-2 logarithm of the byte perplexity."
+)
 
 
 def block(report: Contents) -> Block | None:
     """The perplexity of each model whose records hold log-likelihoods."""
     known = [(m.name, m.perplexity) for m in report.models if m.perplexity is not None]
-    if not known:
+    of_text = [(m.name, measure, e) for m in report.models for measure, e in m.of_text.items()]
+    if not known and not of_text:
         return None
+    compared = report.perplexities
+    tables = (*_per_token(known), *_per_text(of_text), *_against(compared))
+    drawn, axis = known, "perplexity per token"
+    if not known:
+        drawn, axis = [(name, e) for name, measure, e in of_text if measure == of_text[-1][1]], of_text[-1][1]
+    bars = [figures.Bar.of(name, e) for name, e in drawn if float(e) < float("inf")]
+    label = "Perplexity with its intervals; the table has the numbers"
+    pictures = figures.intervals(bars, "perplexity", label, axis=axis)
+    findings = tuple(_finding(pair, several=len(compared) > 1) for pair in compared[:MOST_FINDINGS])
+    lead = LEAD if known else TEXT_LEAD
+    return Block("Perplexity", lead, tables, findings=findings, pictures=pictures)
+
+
+def _per_token(known: Sequence[tuple[str, Estimate]]) -> Iterator[Table]:
+    if not known:
+        return
     digits = digits_of([e for _, e in known])
     columns = (
         estimates.NAME,
@@ -47,15 +69,32 @@ def block(report: Contents) -> Block | None:
         estimates.INTERVAL,
         estimates.ERROR,
     )
-    cells = tuple(_row(name, e, digits) for name, e in known)
-    table = Table("Perplexity per token", columns, cells, estimates.notes(known))
-    bars = [figures.Bar.of(name, e) for name, e in known if float(e) < float("inf")]
-    label = "Perplexity with its intervals; the table has the numbers"
-    pictures = figures.intervals(bars, "perplexity", label, axis="perplexity per token")
-    compared = report.perplexities
-    tables = (table, *_against(compared))
-    findings = tuple(_finding(pair, several=len(compared) > 1) for pair in compared[:MOST_FINDINGS])
-    return Block("Perplexity", LEAD, tables, findings=findings, pictures=pictures)
+    yield Table(
+        "Perplexity per token", columns, tuple(_row(name, e, digits) for name, e in known), estimates.notes(known)
+    )
+
+
+def _per_text(of_text: Sequence[tuple[str, str, Estimate]]) -> Iterator[Table]:
+    """Perplexity by the length of the text, which models with different tokenizers share."""
+    if not of_text:
+        return
+    digits = {measure: digits_of([e for _, one, e in of_text if one == measure]) for _, measure, _ in of_text}
+    columns = (
+        estimates.NAME,
+        Column("measure"),
+        Column("words or bytes", number=True),
+        Column("clusters", number=True),
+        Column("value", number=True),
+        estimates.INTERVAL,
+        estimates.ERROR,
+    )
+    cells = []
+    for name, measure, e in of_text:
+        first, *rest = _row(name, e, digits[measure])
+        cells.append((first, measure, *rest))
+    of_models = {name: e for name, _, e in of_text}  # one of each: the measures of a model have the same clusters
+    notes = (PER_BYTE, *estimates.made_by(e for _, _, e in of_text), *estimates.rough(of_models.items()))
+    yield Table("Perplexity by the length of the text", columns, tuple(cells), notes)
 
 
 def documents(report: Contents) -> Block | None:
@@ -94,7 +133,15 @@ def _against(pairs: Sequence[PerplexityPair]) -> Iterator[Table]:
     notes = [f"Below 1 the first model is better. The verdict reads the interval{at}."]
     notes += estimates.made_by(pair.ratio for pair in pairs)
     notes.append(f"p: {' or '.join(dict.fromkeys(pair.test for pair in pairs))}.")
+    notes += [f"Per {unit} of the text, where tokens are not the same: {listed(of)}." for unit, of in _by_unit(pairs)]
     yield Table("Ratio of perplexities, paired by id", columns, cells, tuple(notes))
+
+
+def _by_unit(pairs: Sequence[PerplexityPair]) -> Iterator[tuple[str, list[str]]]:
+    """The pairs that are not compared per token, by what they are compared per."""
+    for unit in ("byte", "word"):
+        if of := [f"{printable(pair.model)} / {printable(pair.baseline)}" for pair in pairs if pair.unit == unit]:
+            yield unit, of
 
 
 def _documents(pair: PerplexityPair) -> Table:
@@ -108,7 +155,7 @@ def _documents(pair: PerplexityPair) -> Table:
             found.names[:MOST].tolist(), found.tokens[:MOST].tolist(), found.difference[:MOST].tolist(), strict=True
         )
     ]
-    columns = (Column("cluster"), Column("tokens", number=True), Column("nats per token", number=True))
+    columns = (Column("cluster"), Column(f"{pair.unit}s", number=True), Column(f"nats per {pair.unit}", number=True))
     title = f"{printable(pair.model)} - {printable(pair.baseline)}"
     left = len(found.names) - len(rows)
     notes = (f"The {MOST} largest changes; JSON has {count(left)} more.",) if left else ()
