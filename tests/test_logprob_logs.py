@@ -117,6 +117,7 @@ def test_a_text_of_probability_0_is_an_infinite_perplexity(tmp_path: Path) -> No
         ({"word_perplexity": [-1.0]}, "a log-likelihood and a count as 'word_perplexity'; got [-1.0]"),
         ({"byte_perplexity": [-1.0, 2.5]}, "a log-likelihood and a count as 'byte_perplexity'; got [-1.0, 2.5]"),
         ({"bits_per_byte": [None, 2]}, "a log-likelihood and a count as 'bits_per_byte'; got [None, 2]"),
+        ({"word_perplexity": [-(10**400), 2]}, "one loglikelihood for all metrics of a sample; got -"),
         ({"bits_per_byte": 0.7}, "a log-likelihood and a count as 'bits_per_byte'; got 0.7"),
         ({"bits_per_byte": [-9.0, 7]}, "one loglikelihood for all metrics of a sample; got"),
     ],
@@ -158,3 +159,287 @@ def test_records_without_the_length_of_their_text_are_counted(tmp_path: Path) ->
     (model,) = report.build(records.read(json_lines(tmp_path / "a.jsonl", rows))).models
     assert model.notes == ("a: 2 of 30 records have no n_bytes",)
     assert model.of_text["bits per byte"].value == pytest.approx(-LL[2:].sum() / BYTES[2:].sum() / math.log(2))
+
+
+# ---- responses of servers
+
+VOCABULARY = ["The", " cat", " sat", " on", " the", " mat", " é", " 猫", ".\n"]
+
+
+def tokens_of(n: int, stream: int) -> tuple[list[str], list[float]]:
+    rng = np.random.default_rng(stream)
+    return rng.choice(VOCABULARY, n).tolist(), (-rng.gamma(2.0, 1.0, n)).tolist()
+
+
+def echoed(stream: int, n: int = 9, written: int = 0, **also: Any) -> dict[str, Any]:
+    """A completion that repeats its prompt, with the tokens that the model wrote after it."""
+    words, logprobs = tokens_of(n + written, stream)
+    offsets = np.cumsum([0, *map(len, words)])[:-1].tolist()
+    logged = {"tokens": words, "token_logprobs": [None, *logprobs[1:]], "top_logprobs": None, "text_offset": offsets}
+    return {
+        "id": f"cmpl-{stream}", "object": "text_completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "text": "".join(words), "logprobs": logged, "finish_reason": "length"}],
+        "usage": {"prompt_tokens": n, "completion_tokens": written, "total_tokens": n + written},
+    } | also  # fmt: skip
+
+
+def chat(stream: int, n: int = 9, choices: int = 1) -> dict[str, Any]:
+    """A chat: tokens that the model wrote."""
+    of = []
+    for at in range(choices):
+        words, logprobs = tokens_of(n, stream + 1000 * at)
+        content = [
+            {"token": word, "logprob": x, "bytes": list(word.encode()), "top_logprobs": [{"token": word, "logprob": x}]}
+            for word, x in zip(words, logprobs, strict=True)
+        ]
+        message = {"role": "assistant", "content": "".join(words)}
+        of.append({"index": at, "message": message, "logprobs": {"content": content, "refusal": None}})
+    return {"id": f"chatcmpl-{stream}", "object": "chat.completion", "model": "m", "choices": of, "usage": {}}
+
+
+def vllm_prompt(stream: int, k: int, n: int = 40, *, first: bool = True, ids: bool = False) -> dict[str, Any]:
+    """vLLM's ``prompt_logprobs`` with the k likeliest tokens, and the prompt's own, first or by its rank."""
+    rng = np.random.default_rng(stream)
+    prompt, entries, total = [7], [None], []
+    for _ in range(n - 1):
+        own, rank = 5000 + int(rng.integers(100)), int(rng.integers(1, k + 4)) if k else 1
+        likeliest = {str(6000 + r): {"logprob": -0.1 * r, "rank": r, "decoded_token": "x"} for r in range(1, k + 1)}
+        mine = {"logprob": -0.1 * rank - 0.01, "rank": rank, "decoded_token": " cat"}
+        rest = {key: one for key, one in likeliest.items() if one["rank"] != rank}
+        both = (
+            {str(own): mine} | rest
+            if first
+            else dict(sorted((rest | {str(own): mine}).items(), key=lambda e: e[1]["rank"]))
+        )
+        prompt.append(own)
+        entries.append(both)
+        total.append(mine["logprob"])
+    made = {
+        "model": "m",
+        "choices": [{"index": 0, "text": "!", "logprobs": None}],
+        "prompt_logprobs": entries,
+        "_sum": sum(total),
+    }
+    return made | ({"prompt_token_ids": prompt} if ids else {})
+
+
+def the_run(path: Path) -> records.Run:
+    (run,) = records.read(path)
+    assert run.loglikelihood is not None
+    return run
+
+
+def test_an_echoed_prompt_without_what_the_model_wrote(tmp_path: Path) -> None:
+    """As lm-evaluation-harness asks OpenAI's API: echo, one new token, and the first has no log-probability."""
+    path = json_lines(tmp_path / "m.jsonl", [echoed(i, 9 + i, written=1) for i in range(20)])
+    runs = records.read(path)
+    run = the_run(path)
+    want = [tokens_of(10 + i, i) for i in range(20)]
+    assert run.loglikelihood.tolist() == pytest.approx([sum(x[1:-1]) for _, x in want])  # type: ignore[union-attr]
+    assert run.n_tokens.tolist() == [8 + i for i in range(20)]
+    assert run.n_bytes is not None
+    assert run.n_bytes.tolist() == [len("".join(words[1:-1]).encode()) for words, _ in want]
+    assert runs.names == ("m",)
+    assert [note.partition(": ")[2] for note in runs.notes] == [
+        "20 tokens have no log-probability, as the first of a text, and do not count",
+        "20 tokens that the model wrote after its text do not count",
+    ]
+    assert "id = response_id" not in runs.guesses
+    assert run.ids is None, "the server's ids are others in every run"
+    (model,) = report.build(runs).models
+    nll, per = -run.loglikelihood, run.n_tokens  # type: ignore[operator]
+    assert model.perplexity == sy.perplexity(nll, per=per, clusters=np.arange(20))
+    assert model.of_text["bits per byte"].n_clusters == 20
+
+
+def test_a_part_of_a_character_is_counted_by_its_offset(tmp_path: Path) -> None:
+    one = echoed(1)
+    logged = one["choices"][0]["logprobs"]
+    words = ["The", " ", "bytes:\\xe7\\x8c", "bytes:\\xab", " sat"]
+    logged |= {"tokens": words, "token_logprobs": [None, -1, -2, -3, -4], "text_offset": [0, 3, 4, 5, 5]}
+    one["choices"][0]["text"] = "The 猫 sat"
+    one["usage"] = {"prompt_tokens": 5, "completion_tokens": 0}
+    (size,) = the_run(json_lines(tmp_path / "a.jsonl", [one])).n_bytes or []  # type: ignore[misc]
+    assert size == len(" 猫 sat".encode())
+    logged["text_offset"] = [0, 3, 4, 2, 5]
+    assert the_run(json_lines(tmp_path / "a.jsonl", [one])).n_bytes is None
+
+
+@pytest.mark.parametrize("form", ["lines", "batch", "inside", "array", "alone"])
+def test_a_chat_in_all_its_places(tmp_path: Path, form: str) -> None:
+    chats = [chat(i) for i in range(5)]
+    path = tmp_path / "a.json"
+    if form == "lines":
+        json_lines(path, chats)
+    elif form == "batch":
+        body = [{"status_code": 200, "request_id": "r", "body": one} for one in chats]
+        lines = [
+            {"id": f"batch_req_{i}", "custom_id": f"q{i}", "response": x, "error": None} for i, x in enumerate(body)
+        ]
+        failed = {"id": "batch_req_9", "custom_id": "q9", "response": None, "error": {"code": "x"}}
+        json_lines(path, [failed, *lines])
+    elif form == "inside":
+        json_lines(path, [{"id": f"q{i}", "topic": "ab"[i % 2], "response": one} for i, one in enumerate(chats)])
+    elif form == "array":
+        path.write_text(json.dumps(chats, indent=1))
+    else:
+        path.write_text(json.dumps(chats[0], indent=1))
+    runs, run = records.read(path), the_run(path)
+    n = 1 if form == "alone" else 5
+    assert run.loglikelihood.tolist() == pytest.approx([sum(tokens_of(9, i)[1]) for i in range(n)])  # type: ignore[union-attr]
+    assert run.n_bytes is not None
+    assert run.n_bytes.tolist() == [len("".join(tokens_of(9, i)[0]).encode()) for i in range(n)]
+    assert f"{n} of {n} texts were written by the model itself" in runs.notes[0]
+    assert (None if run.ids is None else run.ids.tolist()) == (
+        [f"q{i}" for i in range(5)] if form in ("batch", "inside") else None
+    )
+    assert list(runs.left_out.values()) == ([{"without a response": 1}] if form == "batch" else [])
+    if form == "inside":
+        assert run.column("topic").tolist() == list("ababa")
+
+
+def test_answers_to_one_prompt_are_one_cluster(tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "a.jsonl", [{"id": i, "response": chat(i, choices=3)} for i in range(4)])
+    run = the_run(path)
+    assert run.ids is not None
+    assert run.ids.tolist()[:4] == ["0/0", "0/1", "0/2", "1/0"]
+    assert run.cluster is not None
+    assert run.cluster.tolist() == [f"request {1 + i // 3}" for i in range(12)]
+    (model,) = report.build(records.read(path)).models
+    assert model.perplexity is not None
+    assert model.perplexity.n_clusters == 4
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 5])
+@pytest.mark.parametrize("how", ["first", "by rank", "ids"])
+def test_prompt_logprobs_of_vllm(tmp_path: Path, k: int, how: str) -> None:
+    """Versions differ in where the prompt's own token stands among the likeliest."""
+    made = [vllm_prompt(i, k, first=how == "first", ids=how == "ids") for i in range(3)]
+    want = [one.pop("_sum") for one in made]
+    path = json_lines(tmp_path / "a.jsonl", made)
+    if how == "by rank" and k > 1:
+        said = ", line 1: expected to know which entry of 'prompt_logprobs' is the prompt's token; got neither"
+        assert refusal(path).startswith(said)
+        return
+    run = the_run(path)
+    assert run.loglikelihood.tolist() == pytest.approx(want)  # type: ignore[union-attr]
+    assert run.n_tokens.tolist() == [39] * 3
+    assert run.n_bytes is None, "without the prompt, decoded tokens may lack blanks"
+    for one in made:
+        one["prompt"] = "Hm" + " cat" * 39
+    if k <= 1:
+        run = the_run(json_lines(path, [{"id": i, "body": one} for i, one in enumerate(made)]))
+        assert run.n_bytes is not None
+        assert run.n_bytes.tolist() == [4 * 39] * 3
+
+
+def test_completion_probabilities_of_llama_cpp(tmp_path: Path) -> None:
+    def answer(i: int) -> dict[str, Any]:
+        words, logprobs = tokens_of(9, i)
+        probabilities = [
+            {"id": 1, "token": word, "bytes": list(word.encode()), "logprob": x, "top_logprobs": []}
+            for word, x in zip(words, logprobs, strict=True)
+        ]
+        of = {"content": "".join(words), "tokens": [], "stop": True, "model": "g.gguf", "tokens_predicted": 9}
+        return of | {"prompt": "?", "generation_settings": {"seed": 1}, "completion_probabilities": probabilities}
+
+    run = the_run(json_lines(tmp_path / "a.jsonl", [answer(i) for i in range(4)]))
+    assert run.name == "g.gguf"
+    assert run.loglikelihood.tolist() == pytest.approx([sum(tokens_of(9, i)[1]) for i in range(4)])  # type: ignore[union-attr]
+    after_sampling = answer(0)
+    after_sampling["completion_probabilities"] = [{"id": 1, "token": "a", "prob": 0.5, "top_probs": []}]
+    assert refusal(json_lines(tmp_path / "a.jsonl", [after_sampling])).startswith(
+        ", line 1: expected tokens with a 'logprob' each; got {'id': 1"
+    )
+
+
+@pytest.mark.parametrize("written", ["-9999.0", "-Infinity", "-1e30"])
+def test_minus_infinity_is_probability_0_and_said(tmp_path: Path, written: str) -> None:
+    path = json_lines(tmp_path / "a.jsonl", [echoed(i) for i in range(6)])
+    lines = path.read_text().splitlines()
+    one = echoed(6)
+    one["choices"][0]["logprobs"]["token_logprobs"][3] = -12345.5
+    path.write_text("\n".join([*lines, json.dumps(one).replace("-12345.5", written)]))
+    runs = records.read(path)
+    note = runs.notes[-1]
+    assert "1 tokens of 1 texts have the log-probability -9999 or -Infinity, which stands for probability 0" in note
+    (model,) = report.build(runs).models
+    assert float(model.perplexity) == math.inf  # type: ignore[arg-type]
+    rest = records.read(path, where="impossible_tokens==0")
+    assert len(rest.runs[0]) == 6
+    assert math.isfinite(float(report.build(rest).models[0].perplexity))  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_told_apart_is_left_out(tmp_path: Path) -> None:
+    """Two prompts in one request, after which the model wrote several tokens: where each ends is not said."""
+    two = echoed(1, 9, written=2)
+    two["choices"] = [two["choices"][0], echoed(2, 9, written=2)["choices"][0]]
+    two["usage"] = {"prompt_tokens": 18, "completion_tokens": 4}
+    path = json_lines(tmp_path / "a.jsonl", [two, *(echoed(i) for i in range(3))])
+    assert list(records.read(path).left_out.values()) == [{"with a text that cannot be told apart": 2}]
+    two["usage"]["completion_tokens"] = 2  # one each
+    run = the_run(json_lines(path, [two]))
+    assert run.n_tokens.tolist() == [9, 9]
+
+
+def test_texts_without_logprobs_are_left_out_and_counted(tmp_path: Path) -> None:
+    no = chat(1)
+    no["choices"][0]["logprobs"] = None
+    empty = chat(2)
+    empty["choices"][0]["logprobs"]["content"] = []
+    path = json_lines(tmp_path / "a.jsonl", [chat(0), no, empty, {"response": None}])
+    runs = records.read(path)
+    assert list(runs.left_out.values()) == [{"without log-probabilities": 2, "without a response": 1}]
+
+
+@pytest.mark.parametrize(
+    ("logged", "said"),
+    [
+        ({"token_logprobs": [None, -1]}, "as many 'token_logprobs' as 'tokens'; got {'tokens': ["),
+        ({"tokens": "abc"}, "as many 'token_logprobs' as 'tokens'; got {'tokens': 'abc'"),
+        ({"tokens": ["a"] * 3, "token_logprobs": [None, 0.5, -1]}, "log-probabilities of at most 0; got 0.5"),
+        ({"tokens": ["a"] * 3, "token_logprobs": [None, "x", -1]}, "log-probabilities of at most 0; got 'x'"),
+        ({"tokens": ["a"] * 3, "token_logprobs": [None, True, -1]}, "log-probabilities of at most 0; got True"),
+        ({"tokens": ["a"] * 3, "token_logprobs": [None, math.nan, -1]}, "log-probabilities of at most 0; got nan"),
+    ],
+)
+def test_bad_responses_are_named(tmp_path: Path, logged: dict[str, Any], said: str) -> None:
+    bad = echoed(1)
+    bad["choices"][0]["logprobs"] |= logged
+    path = json_lines(tmp_path / "a.jsonl", [echoed(0), bad])
+    assert refusal(path).startswith(f", line 2: expected {said}")
+
+
+def test_other_bad_responses(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    assert "line 2: expected a response of a server; got something else" in refusal(
+        json_lines(path, [chat(0), {"a": 1}])
+    )
+    failed = {"id": "b", "custom_id": "q", "response": None, "error": {}}
+    assert refusal(json_lines(path, [failed])).startswith(": expected log-probabilities of tokens; got none; ask the")
+    one = vllm_prompt(1, 0)
+    one["prompt_logprobs"][4] = [1]
+    assert "a dictionary by token, or null, for each token of 'prompt_logprobs'; got [1]" in refusal(
+        json_lines(path, [one])
+    )
+    one["prompt_logprobs"][4] = {"3": {"logprob": -1}}
+    one["prompt_token_ids"] = [0] * 40
+    assert "the id of each token of the prompt in 'prompt_logprobs'; got [0" in refusal(json_lines(path, [one]))
+
+
+def test_questions_with_choices_are_no_responses(tmp_path: Path) -> None:
+    rows = [{"id": i, "choices": [{"text": "a"}, {"text": "b"}], "correct": i % 2} for i in range(4)]
+    assert the_scores(json_lines(tmp_path / "a.jsonl", rows)) == [0, 1, 0, 1]
+
+
+def the_scores(path: Path) -> list[float]:
+    (run,) = records.read(path)
+    assert run.score is not None
+    return run.score.tolist()
+
+
+def test_records_of_the_callers_keep_their_score(tmp_path: Path) -> None:
+    rows = [{"id": i, "correct": i % 2, "response": chat(i)} for i in range(4)]
+    path = json_lines(tmp_path / "a.jsonl", rows)
+    assert the_scores(path) == [0, 1, 0, 1]
+    assert the_run(path).loglikelihood is not None

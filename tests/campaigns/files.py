@@ -330,6 +330,33 @@ def rolling(rng: Random, model: str) -> bytes:
     return "".join(json.dumps(one) + "\n" for one in sprinkled(rng, of)).encode()
 
 
+def responses(rng: Random, model: str) -> bytes:
+    """Responses of servers with log-probabilities, with something else where a part should be at times."""
+
+    def odd(value: Any) -> Any:
+        return rng.choice([*VALUES, -9999.0, float("-inf")]) if rng.random() < 0.01 else value
+
+    def one(i: int) -> Any:
+        values = odd([odd(-1.5 * k if k else None) for k in range(6)])
+        logged = {
+            "tokens": odd([odd("a")] * 6),
+            "token_logprobs": values,
+            "text_offset": odd([odd(k) for k in range(6)]),
+        }
+        content = odd([odd({"token": "a", "logprob": odd(-0.5), "bytes": odd([97])}) for _ in range(6)])
+        prompt = odd(
+            [None, *[odd({"7": {"logprob": odd(-1.0), "rank": odd(9)}, "8": {"logprob": -0.5, "rank": 1}})] * 5]
+        )
+        choice = {"text": odd("aaaaaa"), "logprobs": odd(rng.choice([logged, {"content": content}]))}
+        usage = odd({"prompt_tokens": odd(5), "completion_tokens": odd(1)})
+        body: Any = {"model": odd(model), "choices": odd([odd(choice)] * rng.choice([1, 1, 2])), "usage": usage}
+        body |= rng.choice([{}, {"prompt_logprobs": prompt}, {"completion_probabilities": content}])
+        inside = {"id": odd(f"b{i}"), "custom_id": odd(f"q{i}"), "response": odd({"body": body}), "error": None}
+        return odd(rng.choice([body, inside]))
+
+    return "".join(json.dumps(one(i)) + "\n" for i in range(rng.choice([1, 20]))).encode()
+
+
 def keyed(rng: Random, model: str) -> dict[str, Any]:
     """Dictionaries of records, by id or by task."""
     records = sprinkled(rng, [{"correct": rng.randrange(2), "model": model, "id": i} for i in range(12)])
@@ -354,6 +381,7 @@ LOG_FILES: dict[str, Callable[[Random, str], bytes]] = {
     "csv excel": excel_csv,
     "json table": lambda rng, model: json.dumps(table_json(rng, model), indent=rng.choice([None, 1])).encode(),
     "jsonl of rolling log-likelihoods": rolling,
+    "jsonl of responses": responses,
     "parquet lighteval": lighteval_details,
 }
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ...errors import sentence
 from ..builder import TableBuilder
 from ..table import EXPECTED, Summary, Table
-from . import alpaca_eval, evalplus, helm, inspect, keyed, openai_evals, promptfoo, rolling, table_json
+from . import alpaca_eval, evalplus, helm, inspect, keyed, openai_evals, promptfoo, responses, rolling, table_json
 from .archive import Archive
 from .document import Document, Log, Object
 
@@ -30,6 +30,7 @@ LOGS = [
     Log("annotations of AlpacaEval", alpaca_eval.recognised, alpaca_eval.records),
     Log("results of EvalPlus", evalplus.recognised, evalplus.records),
     Log("results of HumanEval", evalplus.is_completion, evalplus.completions),
+    Log("responses with log-probabilities", responses.recognised, responses.records),
     Log("rolling log-likelihoods of lm-evaluation-harness", rolling.recognised, rolling.records),
     Log(
         "an lm-evaluation-harness results file",

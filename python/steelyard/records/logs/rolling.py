@@ -43,7 +43,7 @@ def records(document: Document) -> Iterator[tuple[Mapping[str, Any], int]]:
 def _pair(logged: Any, metric: str, where: str) -> tuple[Any, Any]:
     """A log-likelihood, and how many words or bytes it is of."""
     number = isinstance(logged, list) and len(logged) == 2 and all(_is_number(one) for one in logged)
-    if not number or not float(logged[1]).is_integer() or logged[1] < 0:
+    if not number or not (isinstance(logged[1], int) or logged[1].is_integer()) or logged[1] < 0:
         expected = f"a log-likelihood and a count as {metric!r}"
         raise record_error(
             where, expected, shorten(repr(logged)), "write the file again, or take the line out of a copy"
