@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from steelyard import cli, records
+from steelyard import cli, records, report
 from steelyard.errors import RecordError
 
 
@@ -230,6 +231,28 @@ def test_details_of_several_metrics_are_asked_about(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"one column that can be the score; got 2: 'metric.em', 'metric.f1'"):
         records.read(path)
     assert records.read(path, score="metric.f1")["details"].score.tolist() == [0.5, 0, 1, 1]
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_perplexities_of_lighteval(tmp_path: Path, newer: bool) -> None:
+    """Its own values of the same sums have no error."""
+    ll, words, size = [-30.5, -41.0, -12.25, -0.0], [9, 12, 4, 1], [40, 61, 20, 0]
+    of = {
+        "word_perplexity": [{"logprobs": x, "weights": w} for x, w in zip(ll, words, strict=True)],
+        "byte_perplexity": [{"logprobs": x, "weights": b} for x, b in zip(ll, size, strict=True)],
+        "bits_per_byte": [{"logprobs": x, "weights": b} for x, b in zip(ll, size, strict=True)],
+    }
+    path = tmp_path / "details.parquet"
+    pq.write_table(pa.Table.from_pylist(details(of, newer=newer)), path)
+    (model,) = report.build(records.read(path)).models
+    assert model.score is None
+    assert model.of_text["word perplexity"].value == pytest.approx(math.exp(-sum(ll) / sum(words)))
+    assert model.of_text["bits per byte"].value == pytest.approx(-sum(ll) / sum(size) / math.log(2))
+    assert model.of_text["bits per byte"].standard_error is not None
+    assert model.notes == ("details: 1 of 4 records have no n_bytes",)
+    both = details(of | {"acc": [1, 0, 1, 1]}, newer=newer)
+    pq.write_table(pa.Table.from_pylist(both), path)
+    assert records.read(path)["details"].score.tolist() == [1, 0, 1, 1]
 
 
 def test_published_details_of_lighteval(data_dir: Path) -> None:

@@ -263,10 +263,12 @@ def table_json(rng: Random, model: str) -> dict[str, Any]:
 def lighteval_details(rng: Random, model: str) -> bytes:
     """Details of lighteval, of the older and the newer kind."""
     metrics = rng.sample(["acc", "em", "f1", "words"], 2)
+    texts = rng.sample(["word_perplexity", "byte_perplexity", "bits_per_byte", "ppl"], rng.choice([0, 0, 1, 3]))
     newer = rng.random() < 0.5
     of: list[dict[str, Any]] = []
     for i in range(20):
-        values = {name: model if name == "words" else rng.randrange(2) for name in metrics}
+        values: dict[str, Any] = {name: model if name == "words" else rng.randrange(2) for name in metrics}
+        values |= {name: {"logprobs": -2.5 * i, "weights": rng.choice([i, 9])} for name in texts}
         doc = {"id": str(i // rng.choice([1, 1, 1, 2])), "query": "?"}
         of.append({"doc": doc, "metric": values} if newer else {"example": "?", "metrics": values})
     return parquet(rng, of)
