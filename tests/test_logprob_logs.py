@@ -443,3 +443,100 @@ def test_records_of_the_callers_keep_their_score(tmp_path: Path) -> None:
     path = json_lines(tmp_path / "a.jsonl", rows)
     assert the_scores(path) == [0, 1, 0, 1]
     assert the_run(path).loglikelihood is not None
+
+
+# ---- what llama-perplexity prints
+
+
+def printed(means: Any, context: int | None = 512, chunks: int | None = None, final: bool = True) -> str:
+    """The output for chunks with these mean NLLs, as the tool's loop prints it."""
+    running = np.exp(np.cumsum(means) / np.arange(1, len(means) + 1))
+    size = "" if context is None else f", n_ctx={context}"
+    head = (
+        "build: 4338 (7b1ec53f) with cc for x86_64-linux-gnu\nllama_model_loader: loaded meta data\n\n"
+        "perplexity: tokenizing the input ..\n"
+        f"perplexity: calculating perplexity over {chunks or len(means)} chunks{size}, batch_size=2048, n_seq=4\n"
+        "perplexity: 4.77 seconds per pass - ETA 0.07 minutes\n"
+    )
+    values = "".join(f"[{i}]{value:.4f}," for i, value in enumerate(running.tolist(), 1))
+    end = f"\nFinal estimate: PPL = {running[-1]:.4f} +/- 0.03292\n" if final else "\n"
+    return head + values + end
+
+
+MEANS = RNG.gamma(30.0, 1.8 / 30, 100)
+
+
+def test_the_chunks_of_llama_perplexity(tmp_path: Path) -> None:
+    path = tmp_path / "q4.log"
+    path.write_text(printed(MEANS))
+    runs = records.read(path)
+    (run,) = runs
+    assert run.n_tokens.tolist() == [255] * 100
+    assert run.loglikelihood == pytest.approx(-255 * MEANS, abs=255 * 100 * 1e-4 / math.exp(1.8))
+    assert "a record is a chunk; its mean NLL is worked out from printed perplexities, to within 0.00" in runs.notes[0]
+    within = float(runs.notes[0].partition("to within ")[2].partition(" nats")[0])
+    assert np.abs(run.loglikelihood / 255 + MEANS).max() <= 1.05 * within
+    (model,) = report.build(runs).models
+    assert model.perplexity is not None
+    assert model.perplexity.value == pytest.approx(math.exp(MEANS.mean()), abs=1e-4)
+    exact = sy.perplexity(255 * MEANS, per=np.full(100, 255), clusters=np.arange(100))
+    assert model.perplexity.standard_error == pytest.approx(exact.standard_error, rel=1e-2)
+
+
+def test_two_quantizations_are_compared_chunk_by_chunk(tmp_path: Path) -> None:
+    """The tool's two +/- say nothing of a difference on the same text, which is much smaller than either."""
+    worse = MEANS * 1.01 + RNG.normal(0, 0.005, 100)
+    for name, means in (("f16", MEANS), ("q4", worse)):
+        (tmp_path / f"{name}.txt").write_text(printed(means))
+    made = report.build(records.read([tmp_path / "f16.txt", tmp_path / "q4.txt"]))
+    (pair,) = made.perplexities
+    assert pair.verdict == "worse"
+    assert pair.ratio.value == pytest.approx(math.exp(worse.mean() - MEANS.mean()), rel=1e-4)
+    alone = made.models[0].perplexity
+    assert alone is not None
+    assert 10 * pair.difference.standard_error < alone.standard_error / alone.value  # type: ignore[operator]
+
+
+def test_a_log_without_the_context_and_one_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(printed(MEANS, context=None, chunks=120, final=False))
+    runs = records.read(path)
+    assert "100 of 120 chunks are there: the run was cut off" in runs.notes[1]
+    (model,) = report.build(runs).models
+    assert model.perplexity is not None
+    assert model.perplexity.value == pytest.approx(math.exp(MEANS.mean()), abs=1e-4)
+    path.write_text("[1]9.6667,[2]11.4286,[3]11.6311,[4]10.3475,\n")
+    (model,) = report.build(records.read(path)).models
+    assert float(model.perplexity) == pytest.approx(10.3475, rel=1e-12)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("perplexity: tokenizing the input ..\n", ": expected the perplexities of chunks that llama-perplexity prints"),
+        (
+            "[1]9.6667,[2]11.4286,\n[1]9.6667,\n",
+            ", line 2: expected the chunks of one run in their order; got [1] after",
+        ),
+        ("[1]9.6667,[3]11.4286,\n", ", line 1: expected the chunks of one run in their order; got [3] after [1]"),
+        ("[1]-nan,[2]-nan,\n", ", line 1: expected a perplexity of at least 1; got -nan; look for"),
+        (
+            "[1]9.6667,[2]1.0000,\n",
+            ", line 1: expected perplexities that can follow each other; got a chunk with a mean",
+        ),
+        (
+            "[1]9.6667,\nFinal estimate: PPL = 9.5 +/- 1\n",
+            ": expected the last perplexity as the final estimate; got 9",
+        ),
+    ],
+)
+def test_bad_logs_of_llama_perplexity(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(text)
+    assert refusal(path).startswith(said)
+
+
+def test_a_table_about_llama_is_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("llama_7b.correct,llama_13b.correct\n1,0\n0,1\n")
+    assert records.read(path).names == ("llama_7b", "llama_13b")

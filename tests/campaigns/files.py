@@ -359,6 +359,16 @@ def responses(rng: Random, model: str) -> bytes:
     return "".join(json.dumps(one(i)) + "\n" for i in range(rng.choice([1, 20]))).encode()
 
 
+def llama_perplexity(rng: Random, model: str) -> bytes:
+    """What llama-perplexity prints, with something else where a value should be at times."""
+    odd = ["nan", "-inf", "0.5"]
+    values = [f"{rng.uniform(5, 5.01):.4f}" if rng.random() < 0.99 else rng.choice(odd) for _ in range(20)]
+    chunks = "".join(f"[{i if rng.random() < 0.998 else 3}]{value}," for i, value in enumerate(values, 1))
+    size = rng.choice(["", ", n_ctx=512", ", n_ctx=2"])
+    said = f"perplexity: calculating perplexity over {rng.choice([20, 30])} chunks{size}\n"
+    return (rng.choice(["", said]) + chunks + rng.choice(["", "\nFinal estimate: PPL = 5.0 +/- 1\n"])).encode()
+
+
 def keyed(rng: Random, model: str) -> dict[str, Any]:
     """Dictionaries of records, by id or by task."""
     records = sprinkled(rng, [{"correct": rng.randrange(2), "model": model, "id": i} for i in range(12)])
@@ -384,6 +394,7 @@ LOG_FILES: dict[str, Callable[[Random, str], bytes]] = {
     "json table": lambda rng, model: json.dumps(table_json(rng, model), indent=rng.choice([None, 1])).encode(),
     "jsonl of rolling log-likelihoods": rolling,
     "jsonl of responses": responses,
+    "log of llama-perplexity": llama_perplexity,
     "parquet lighteval": lighteval_details,
 }
 

@@ -57,11 +57,12 @@ def read(
     content, and logs of evaluation tools: Inspect (``.eval`` and ``.json``), HELM, OpenAI evals, AlpacaEval, EvalPlus,
     dictionaries of records by id or task, promptfoo (JSON and CSV), tables of MLflow, wandb and pandas (``columns`` and
     ``data``), details of lighteval, rolling log-likelihoods of lm-evaluation-harness, responses of servers with
-    log-probabilities of tokens (OpenAI, vLLM, llama.cpp). A file holds one model; or many, named by a column; or many
-    side by side (``a.is_correct``, ``b.is_correct``). Columns are named by dotted path (``doc.subject``); the ones that
-    no option names are guessed by their usual names. Where several columns can be the score or the id, the file is an
-    error that lists them; so is a cluster that some records lack, since intervals without it would be too narrow. Any
-    other guess that does not fit is dropped, and said in ``notes``. ``"none"`` for an option switches its guess off.
+    log-probabilities of tokens (OpenAI, vLLM, llama.cpp), what ``llama-perplexity`` prints. A file holds one model; or
+    many, named by a column; or many side by side (``a.is_correct``, ``b.is_correct``). Columns are named by dotted path
+    (``doc.subject``); the ones that no option names are guessed by their usual names. Where several columns can be the
+    score or the id, the file is an error that lists them; so is a cluster that some records lack, since intervals
+    without it would be too narrow. Any other guess that does not fit is dropped, and said in ``notes``. ``"none"`` for
+    an option switches its guess off.
 
     Parameters
     ----------

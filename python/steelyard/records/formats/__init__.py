@@ -15,7 +15,7 @@ from ..json_values import BYTE_ORDER_MARK
 from ..packing import without_suffix
 from ..source import Source, name_of, opened
 from ..table import EXPECTED, Table, record_error
-from . import csv_records, json_records, parquet
+from . import csv_records, json_records, llama_perplexity, parquet
 from .text import UTF16_MARKS, beginning
 
 _OTHER_FORMATS = (
@@ -49,6 +49,8 @@ def _read(name: str, source: Source, progress: Callable[[], None], asked: Collec
         return parquet.read(name, file.read() if source.packing or not source.is_regular else source.path)
     if head.startswith(UTF16_MARKS):
         return _read_utf16(name, source, progress)
+    if llama_perplexity.recognised(head):
+        return llama_perplexity.read(name, file)
     start = head.removeprefix(BYTE_ORDER_MARK).lstrip()
     if start.startswith(b"["):
         return json_records.read_array(name, file, asked)
