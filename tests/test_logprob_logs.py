@@ -333,6 +333,15 @@ def test_prompt_logprobs_of_vllm(tmp_path: Path, k: int, how: str) -> None:
         assert run.n_bytes.tolist() == [4 * 39] * 3
 
 
+@pytest.mark.parametrize("prompt", [False, True])
+def test_log_probabilities_without_their_tokens(tmp_path: Path, prompt: bool) -> None:
+    values = [None, -0.5, -1.25, 0]
+    held = {"prompt_logprobs": values} if prompt else {"logprobs": {"token_logprobs": values}}
+    run = the_run(json_lines(tmp_path / "a.jsonl", [{"model": "m", "choices": [{"text": "a", **held}]}]))
+    assert (run.loglikelihood.tolist(), run.n_tokens.tolist()) == ([-1.75], [3])  # type: ignore[union-attr]
+    assert run.n_bytes is None
+
+
 def test_completion_probabilities_of_llama_cpp(tmp_path: Path) -> None:
     def answer(i: int) -> dict[str, Any]:
         words, logprobs = tokens_of(9, i)

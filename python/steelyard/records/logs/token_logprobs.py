@@ -2,7 +2,8 @@
 
 - ``content`` of a chat, and llama.cpp's ``completion_probabilities``: entries with ``token``, ``logprob``, ``bytes``;
 - ``logprobs`` of a completion: ``tokens``, ``token_logprobs`` and ``text_offset`` side by side;
-- vLLM's ``prompt_logprobs``: for each token of the prompt a dictionary by token id, of that token and the likeliest.
+- vLLM's ``prompt_logprobs``: for each token of the prompt a dictionary by token id, of that token and the likeliest;
+  other servers write the number alone.
 
 Of each token its own log-probability is read, which is exact. The likeliest others (``top_logprobs``) are not all there
 are, so that nothing is made of them. Field names: the API references of OpenAI and vLLM, and llama.cpp's server.
@@ -65,6 +66,8 @@ def of_completion(logprobs: Mapping[str, Any], text: Any, given: int | None, whe
     Where the first token has no log-probability, it is the first of a prompt that the server has echoed.
     """
     tokens, values = logprobs.get("tokens"), logprobs.get("token_logprobs")
+    if tokens is None and isinstance(values, list):
+        tokens = [None] * len(values)  # some servers give the log-probabilities alone
     if not isinstance(values, list) or not isinstance(tokens, list) or len(tokens) != len(values):
         raise _bad(where, "as many 'token_logprobs' as 'tokens'", {"tokens": tokens, "token_logprobs": values})
     echoed = bool(values) and values[0] is None
@@ -79,6 +82,11 @@ def of_completion(logprobs: Mapping[str, Any], text: Any, given: int | None, whe
 
 def of_prompt(logprobs: Sequence[Any], ids: Any, prompt: Any, where: str) -> Text:
     """The tokens of a prompt by vLLM; ``ids`` are its tokens and ``prompt`` its text, where the file has them."""
+    if all(one is None or isinstance(one, int | float) for one in logprobs):
+        numbers = Text([], own=False)
+        for one in logprobs:
+            _add(numbers, one, where)
+        return numbers
     for one in logprobs:
         if one is not None and (not isinstance(one, dict) or not one):
             raise _bad(where, "a dictionary by token, or null, for each token of 'prompt_logprobs'", one)
