@@ -128,6 +128,18 @@ def test_bad_rolling_samples_are_named(tmp_path: Path, also: dict[str, Any], sai
     assert refusal(json_lines(tmp_path / "a.jsonl", samples)).startswith(f", line 3: expected {said}")
 
 
+def test_log_likelihoods_alone_are_not_mixed_with_scores(tmp_path: Path) -> None:
+    """A directory of results with WikiText beside a task that has scores."""
+    graded = [{"doc_id": i, "doc_hash": "x", "resps": [[0]], "filter": "none", "acc": i % 2} for i in range(9)]
+    json_lines(tmp_path / "samples_arc_2025-01-31T10-00-00.000000.jsonl", graded)
+    name = "samples_wikitext_2025-01-31T10-00-00.000000.jsonl"
+    json_lines(tmp_path / name, rolling())
+    said = refusal(tmp_path)
+    assert f"{name}: expected a score, as other files have; got log-likelihoods alone; read it by itself, or" in said
+    assert len(records.read(tmp_path, exclude=name).runs[0]) == 9
+    assert len(records.read(tmp_path / name).runs[0]) == 30
+
+
 # ---- the length of the text in any file of records
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -79,8 +80,12 @@ class Reading:
 
     def _check_same_guess(self, found: Sequence[Resolved | None]) -> None:
         """Two files of one task whose guessed scores differ would compare two different things."""
-        pairs = zip(self.tables, found, strict=True)
-        scores = {roles["score"]: table.file for table, roles in pairs if roles is not None}
+        pairs = [(one, roles) for one, roles in zip(self.tables, found, strict=True) if roles is not None]
+        unscored = [table.file for table, roles in pairs if roles["score"] is None and not roles.wide]
+        if 0 < len(unscored) < len(pairs):
+            fix = f"read it by itself, or leave it out with {keyword('exclude', os.path.basename(unscored[0]))}"
+            raise record_error(unscored[0], "a score, as other files have", "log-likelihoods alone", fix)
+        scores = {roles["score"]: table.file for table, roles in pairs}
         if len(scores) > 1 and not tasks.scores(self.tables, found):
             shown = ", ".join(f"{score!r} in {file}" for score, file in scores.items())
             fix = self._shared_scores() or f"name it with {keyword('score')}"
