@@ -5,11 +5,16 @@ use super::super::design::Units;
 use super::super::sums::{COMPLETE, Column, counted_abreast, ends_piece};
 use crate::grid::{Pace, Progress, Stopped};
 use crate::memory::{self, NoMemory};
-use crate::random::{Counts, SLOTS, Stream, leaves_into};
+use crate::random::{Counts, Rest, SLOTS, Stream, leaves_into};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// Replicates that are multiplied with a column at the same time, so that it is loaded once for all of them.
 const ABREAST: usize = 4;
+
+/// Columns whose leaf (8 KiB each) stays in the second cache while all replicates are multiplied with it. Where four
+/// replicates went through all leaves before the next four, a table above that cache was read from the third one for each
+/// of them: 0.13 instead of 0.05 ns for a row of a column (100 columns of 10,000 rows).
+const NEAR: usize = 64;
 
 /// The parts of the units of several problems, column by column.
 pub(super) struct Table {
@@ -42,26 +47,55 @@ impl Table {
 
     /// The sums of all columns in each replicate.
     pub fn sums(&self, streams: &[Stream]) -> Result<Vec<f64>, NoMemory> {
-        let mut counts = memory::filled(self.units.div_ceil(SLOTS) * ABREAST, [0; SLOTS])?;
-        let mut totals = memory::filled(streams.len() * self.columns, 0.0)?;
-        let mut piece = memory::filled(ABREAST * self.columns, 0.0)?;
+        // Room for whole groups of replicates; what counts beyond the last one, 0 times, is not read.
+        let room = streams.len().next_multiple_of(ABREAST);
+        let mut counts = memory::filled(self.units.div_ceil(SLOTS) * room, [0; SLOTS])?;
+        let mut piece = memory::filled(self.columns * room, 0.0)?;
+        let mut totals = memory::filled(self.columns * streams.len(), 0.0)?;
+        let mut rests = memory::with_capacity(streams.len())?;
         let mut wide = memory::filled(ABREAST, Column::ZERO)?;
-        for (streams, totals) in streams.chunks(ABREAST).zip(totals.chunks_mut(ABREAST * self.columns)) {
-            let wide = &mut wide.as_chunks_mut().0[0];
-            dispatch(Multiply { of: self, streams, counts: &mut counts, wide, piece: &mut piece, totals });
+        let wide = &mut wide.as_chunks_mut().0[0];
+        for (&stream, counts) in streams.iter().zip(counts.chunks_exact_mut(self.units.div_ceil(SLOTS))) {
+            rests.extend(dispatch(Draw { of: self, stream, counts }));
         }
+        let totals_of = &mut totals[..];
+        dispatch(Multiply { of: self, counts: &counts, rests, wide, piece: &mut piece, totals: totals_of });
         Ok(totals)
     }
 }
 
-/// Multiplies the leaves of all columns with the counts of up to [`ABREAST`] replicates.
+/// Counts the units in a replicate. The draws that are left where the counts are not completed.
+struct Draw<'a> {
+    of: &'a Table,
+    stream: Stream,
+    counts: &'a mut [Counts],
+}
+
+impl Kernel for Draw<'_> {
+    type Out = Option<Rest>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Option<Rest> {
+        let Draw { of, stream, counts } = self;
+        let rest = leaves_into(stream, of.units, counts);
+        if of.units > COMPLETE {
+            return Some(rest);
+        }
+        rest.add_to(counts);
+        None
+    }
+}
+
+/// Multiplies the leaves of all columns with the counts of some replicates.
 struct Multiply<'a> {
     of: &'a Table,
-    streams: &'a [Stream],
-    counts: &'a mut [Counts],
-    /// The counts of a leaf in each replicate.
+    /// The leaves of the first replicate, then those of the next; whole groups of [`ABREAST`] replicates.
+    counts: &'a [Counts],
+    /// The draws that are left of each replicate, where counts are not completed.
+    rests: Vec<Rest>,
+    /// The counts of a leaf in each replicate of a group.
     wide: &'a mut [Column; ABREAST],
-    /// As long as `totals` of [`ABREAST`] replicates.
+    /// As long as the totals of whole groups.
     piece: &'a mut [f64],
     totals: &'a mut [f64],
 }
@@ -71,20 +105,10 @@ impl Kernel for Multiply<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Multiply { of, streams, counts, wide, piece, totals } = self;
-        let (columns, leaves) = (of.columns, of.units.div_ceil(SLOTS));
-        let mut rests = [const { None }; ABREAST];
-        for (r, counts) in counts.chunks_exact_mut(leaves).enumerate().take(streams.len()) {
-            let rest = leaves_into(streams[r], of.units, counts);
-            if of.units <= COMPLETE {
-                rest.add_to(counts);
-            } else {
-                rests[r] = Some(rest);
-            }
-        }
-        add_leaves(of, &counts[..streams.len() * leaves], wide, piece, totals);
-        for (rest, totals) in rests.into_iter().zip(totals.chunks_exact_mut(columns)) {
-            let Some(mut rest) = rest else { continue };
+        let Multiply { of, counts, rests, wide, piece, totals } = self;
+        let columns = of.columns;
+        add_leaves(of, counts, wide, piece, totals);
+        for (mut rest, totals) in rests.into_iter().zip(totals.chunks_exact_mut(columns)) {
             let sums = &mut piece[..columns];
             sums.fill(0.0);
             while let Some(unit) = rest.draw() {
@@ -113,13 +137,17 @@ fn add_leaves(
     totals.fill(0.0);
     piece.fill(0.0);
     for (index, leaf) in of.leaves.chunks_exact(columns).enumerate() {
-        for (wide, counts) in wide.iter_mut().zip(counts.chunks_exact(leaves)) {
-            wide.widen(&counts[index]);
-        }
-        for (place, column) in leaf.iter().enumerate() {
-            let sums = counted_abreast(wide, column);
-            for r in 0..ABREAST {
-                piece[r * columns + place] += sums[r];
+        for (near, block) in leaf.chunks(NEAR).enumerate() {
+            for (group, piece) in piece.chunks_exact_mut(ABREAST * columns).enumerate() {
+                for r in 0..ABREAST {
+                    wide[r].widen(&counts[(group * ABREAST + r) * leaves + index]);
+                }
+                for (place, column) in block.iter().enumerate() {
+                    let sums = counted_abreast(wide, column);
+                    for r in 0..ABREAST {
+                        piece[r * columns + near * NEAR + place] += sums[r];
+                    }
+                }
             }
         }
         if ends_piece(index, leaves) {

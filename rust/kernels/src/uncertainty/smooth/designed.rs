@@ -255,11 +255,10 @@ where
             let (of_tables, of_last) = counts.as_chunks::<{ RUN * BESIDE }>();
             for (table, counts) in tables.iter().zip(of_tables) {
                 let mut lanes = [[[0.0; K]; LANES]; BESIDE];
-                for i in (0..RUN).step_by(LANES) {
-                    for run in 0..BESIDE {
-                        let at = run * RUN + i;
-                        add_units(&mut lanes[run], &table[at..at + LANES], &counts[at..at + LANES]);
-                    }
+                match K {
+                    1 => add_runs::<C, K, 64>(&mut lanes, table, counts),
+                    2 => add_runs::<C, K, 32>(&mut lanes, table, counts),
+                    _ => add_runs::<C, K, LANES>(&mut lanes, table, counts),
                 }
                 for run in 0..BESIDE {
                     add_lanes(&mut some, &lanes[run]);
@@ -283,6 +282,58 @@ where
     }
 }
 
+/// Adds the units of [`BESIDE`] runs to their lanes, unit i of a run to lane `i % LANES`, a step of each run after the other.
+///
+/// Up to two sums fill no register, so the units of a longer step are taken as one row of numbers, each with its count
+/// beside it (0.30 instead of 0.67 ns a unit of two sums, AVX-512).
+#[inline(always)]
+fn add_runs<C: Copy, const K: usize, const STEP: usize>(
+    lanes: &mut [[[f64; K]; LANES]; BESIDE],
+    table: &[[f64; K]; RUN * BESIDE],
+    counts: &[C; RUN * BESIDE],
+) where
+    f64: From<C>,
+{
+    let (steps, of_steps) = (table.as_chunks::<STEP>().0, counts.as_chunks::<STEP>().0);
+    for step in 0..RUN / STEP {
+        for run in 0..BESIDE {
+            let at = run * (RUN / STEP) + step;
+            if STEP == LANES {
+                add_units(&mut lanes[run], &steps[at], &of_steps[at]);
+            } else {
+                add_flat(&mut lanes[run], &steps[at], &of_steps[at]);
+            }
+        }
+    }
+}
+
+/// Adds the units of a step, whose counts are widened and repeated for each of the sums first.
+#[inline(always)]
+fn add_flat<C: Copy, const K: usize, const STEP: usize>(
+    lanes: &mut [[f64; K]; LANES],
+    units: &[[f64; K]; STEP],
+    counts: &[C; STEP],
+) where
+    f64: From<C>,
+{
+    let (mut wide, mut each) = ([0.0; STEP], [[0.0; K]; STEP]);
+    for i in 0..STEP {
+        wide[i] = f64::from(counts[i]);
+    }
+    for i in 0..STEP {
+        for k in 0..K {
+            each[i][k] = wide[i];
+        }
+    }
+    let lanes = lanes.as_flattened_mut();
+    for (units, each) in units.as_chunks::<LANES>().0.iter().zip(each.as_chunks::<LANES>().0) {
+        let (units, each) = (units.as_flattened(), each.as_flattened());
+        for i in 0..LANES * K {
+            lanes[i] += each[i] * units[i];
+        }
+    }
+}
+
 /// Adds one unit to each lane, of the first ones where there are fewer units.
 #[inline(always)]
 fn add_units<C: Copy, const K: usize>(lanes: &mut [[f64; K]; LANES], units: &[[f64; K]], counts: &[C])
@@ -298,7 +349,8 @@ where
     }
 }
 
-#[inline(always)]
+/// Not inlined, because the compiler would then arrange the lanes in the loops for these additions.
+#[inline(never)]
 fn add_lanes<const K: usize>(sum: &mut [f64; K], lanes: &[[f64; K]; LANES]) {
     for k in 0..K {
         sum[k] += (lanes[0][k] + lanes[1][k]) + (lanes[2][k] + lanes[3][k]);

@@ -1,18 +1,19 @@
 //! The ratio of the sums of two columns, sum x / sum y: its closed-form interval and its bootstrap.
 
+mod units;
+
 use super::bootstrap::{About, Bootstrap, Options, quotient};
 use super::design::Design;
 use super::no_estimate::{self, Ended, NoEstimate, answer};
 use super::paired::Wide;
-use crate::grid::{self, CHUNK, Pace, Progress, Stopped};
-use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts, effective_weights, scale};
+use crate::grid::{Pace, Progress, Stopped};
+use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts, effective_weights};
 use crate::intervals::mean::t_interval;
 use crate::intervals::moments::{Column, Moments, moments};
 use crate::intervals::spread::{Range, STEPS, unspread};
 use crate::intervals::sums::sums_at;
 use crate::intervals::{Confidence, Interval};
-use crate::memory;
-use crate::simd::{Isa, Kernel, dispatch, scalar};
+use crate::simd::scalar;
 
 /// Two columns of the same length, with a design.
 #[derive(Clone, Copy)]
@@ -193,7 +194,7 @@ fn prepare(columns: Columns<'_>, confidence: Confidence, progress: Progress<'_>)
     if !shift.is_finite() {
         return Err(too_large(&x).into());
     }
-    let (mut unit_sums, facts) = units(columns, shift, &mut *progress)?;
+    let (mut unit_sums, facts) = units::sums(columns, shift, &mut *progress)?;
     let groups = unit_sums.sums.len();
     let [total] = sums_at(groups, &mut Pace::new(&mut *progress), |g| [unit_sums.sizes[g]])?;
     let rounding =
@@ -221,173 +222,6 @@ fn contains_zero(sizes: &[f64], confidence: Confidence, progress: Progress<'_>) 
     let Column::Finite(size) = moments(sizes, progress)? else { return Ok(true) };
     let mean = t_interval(size.mean, size.squares, sizes.len() as u64, confidence.two_sided());
     Ok(mean.is_none_or(|mean| mean.interval.low <= 0.0 && mean.interval.high >= 0.0))
-}
-
-/// What is known about the rows, apart from the sums of the units.
-struct RowFacts {
-    /// The largest `|x - shift y|`.
-    reach: f64,
-    /// Whether `0 <= x <= y` in every row, or the same with both signs changed.
-    share: bool,
-    /// The largest number of rows in a unit.
-    largest: f64,
-    /// An upper bound of the scaled weights.
-    weight: f64,
-}
-
-impl RowFacts {
-    /// A bound of the rounding error in the sum of a unit: [`STEPS`] steps for each x and y, and the additions.
-    fn noise(&self, shift: f64, x: &Moments, y: &Moments) -> f64 {
-        scalar(|| {
-            let row =
-                STEPS * (x.step + shift.abs() * y.step) + self.largest * (2.0 * f64::EPSILON) * self.reach;
-            self.weight * self.largest * row
-        })
-    }
-}
-
-/// The sums of `w (x - shift y)` over each unit, and as sizes those of `w y`, added in the order of the rows.
-fn units(columns: Columns<'_>, shift: f64, progress: Progress<'_>) -> Result<(ClusterSums, RowFacts), Ended> {
-    let Columns { x, y, weights, design } = columns;
-    let rows = x.len();
-    let factor = weights.map_or(Ok(1.0), |weights| scale(weights, &mut Pace::new(&mut *progress)))?;
-    let count = match design {
-        Design::Rows => rows,
-        Design::Clusters { count, .. } => count,
-    };
-    let clustered = matches!(design, Design::Clusters { .. });
-    let mut units = memory::filled(if clustered { count } else { 0 }, Unit::default())?;
-    let mut sums: Vec<f64> = memory::with_capacity(count)?;
-    let mut sizes: Vec<f64> = memory::with_capacity(count)?;
-    let (mut facts, mut inside) = (Signs::default(), true);
-    let (mut tops, mut bottoms) = (memory::filled(CHUNK, 0.0)?, memory::filled(CHUNK, 0.0)?);
-    grid::each_chunk(grid::chunks(rows, CHUNK), progress, |index| {
-        let within = grid::chunk(index, rows, CHUNK);
-        let (tops, bottoms) = (&mut tops[..within.len()], &mut bottoms[..within.len()]);
-        x.widen(within.start, tops);
-        y.widen(within.start, bottoms);
-        facts = facts.and(&dispatch(Subtract { tops, bottoms, shift }));
-        scalar(|| {
-            if let Some(weights) = weights {
-                for (i, &weight) in weights[within.clone()].iter().enumerate() {
-                    (tops[i], bottoms[i]) = (weight * factor * tops[i], weight * factor * bottoms[i]);
-                }
-            }
-            match design {
-                // Adding to 0 makes 0 of -0, as in a unit of several rows.
-                Design::Rows => {
-                    sums.extend(tops.iter().map(|top| 0.0 + top));
-                    sizes.extend(bottoms.iter().map(|bottom| 0.0 + bottom));
-                }
-                Design::Clusters { codes, .. } => {
-                    for (&code, (&top, &bottom)) in codes[within].iter().zip(tops.iter().zip(&*bottoms)) {
-                        // A negative code becomes a number that is too large.
-                        match units.get_mut(code as usize) {
-                            Some(unit) => unit.add(top, bottom),
-                            None => inside = false,
-                        }
-                    }
-                }
-            }
-        });
-    })?;
-    if !inside {
-        return Err(NoEstimate::Outside.into());
-    }
-    sums.extend(units.iter().map(|unit| unit.sum));
-    sizes.extend(units.iter().map(|unit| unit.size));
-    let largest = units.iter().map(|unit| unit.rows).max().unwrap_or(1) as f64;
-    let weight = if weights.is_some() { 2.0 } else { 1.0 };
-    let share = facts.up || facts.down;
-    Ok((ClusterSums { sums, sizes }, RowFacts { reach: facts.reach, share, largest, weight }))
-}
-
-/// What is added up of a unit, side by side, so that a row touches one line of the cache.
-#[derive(Clone, Copy, Default)]
-#[repr(align(32))]
-struct Unit {
-    sum: f64,
-    size: f64,
-    rows: u64,
-}
-
-impl Unit {
-    #[inline(always)]
-    fn add(&mut self, top: f64, bottom: f64) {
-        self.sum += top;
-        self.size += bottom;
-        self.rows += 1;
-    }
-}
-
-/// What holds for every row of some.
-#[derive(Clone, Copy)]
-struct Signs {
-    /// At most this is `|x - shift y|`.
-    reach: f64,
-    /// `0 <= x <= y`.
-    up: bool,
-    /// `0 >= x >= y`.
-    down: bool,
-}
-
-impl Default for Signs {
-    fn default() -> Signs {
-        Signs { reach: 0.0, up: true, down: true }
-    }
-}
-
-impl Signs {
-    #[inline(always)]
-    fn and(&self, other: &Signs) -> Signs {
-        let reach = if other.reach > self.reach { other.reach } else { self.reach };
-        Signs { reach, up: self.up & other.up, down: self.down & other.down }
-    }
-}
-
-/// Writes `x - shift y` in the place of x, and says what holds for all rows.
-struct Subtract<'a> {
-    tops: &'a mut [f64],
-    bottoms: &'a [f64],
-    shift: f64,
-}
-
-/// Rows that are looked at side by side.
-const LANES: usize = 16;
-
-impl Kernel for Subtract<'_> {
-    type Out = Signs;
-
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Signs {
-        // Flags as numbers: 1 once a row is otherwise.
-        let (mut reach, mut up, mut down) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-        for (tops, bottoms) in self.tops.chunks_mut(LANES).zip(self.bottoms.chunks(LANES)) {
-            if tops.len() < LANES {
-                for (l, (x, &y)) in tops.iter_mut().zip(bottoms).enumerate() {
-                    look(x, y, self.shift, [&mut reach[l], &mut up[l], &mut down[l]]);
-                }
-            } else {
-                for l in 0..LANES {
-                    look(&mut tops[l], bottoms[l], self.shift, [&mut reach[l], &mut up[l], &mut down[l]]);
-                }
-            }
-        }
-        let mut all = Signs::default();
-        for l in 0..LANES {
-            all = all.and(&Signs { reach: reach[l], up: up[l] == 0.0, down: down[l] == 0.0 });
-        }
-        all
-    }
-}
-
-#[inline(always)]
-fn look(x: &mut f64, y: f64, shift: f64, [reach, up, down]: [&mut f64; 3]) {
-    let rest = *x - shift * y;
-    *reach = if rest.abs() > *reach { rest.abs() } else { *reach };
-    *up = if 0.0 <= *x && *x <= y { *up } else { 1.0 };
-    *down = if 0.0 >= *x && *x >= y { *down } else { 1.0 };
-    *x = rest;
 }
 
 /// Whether the ratios of the units differ, each compared with the first; the number of units whose denominator is not
