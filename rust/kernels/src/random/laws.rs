@@ -88,28 +88,28 @@ impl Law {
         for batch in 0..=BATCHES {
             words[batch] = stream.batch(first + batch as u64);
         }
-        let (of_slots, fine) = words.split_at(BATCHES);
-        let mut bytes = [0; SLOTS];
-        for (word, bytes) in of_slots.as_flattened().iter().zip(bytes.as_chunks_mut().0) {
-            *bytes = word.to_le_bytes();
+        let mut undecided = Undecided { masks: [0; SLOTS / RUN], first: [0; ROOM], many: 0 };
+        self.by_bytes(&words[..BATCHES], counts, &mut undecided);
+        if undecided.many <= FINE {
+            self.decide(&words[BATCHES], &undecided.first[..undecided.many], counts);
+        } else {
+            self.decide_more(stream, first + BATCHES as u64, &undecided.masks, counts);
         }
-        let mut undecided = [0; UNDECIDED];
-        let many = self.by_bytes(&bytes, counts, &mut undecided);
-        let (now, later) = undecided[..many].split_at(if many < FINE { many } else { FINE });
-        self.decide(&fine[0], now, counts);
-        if !later.is_empty() {
-            self.decide_more(stream, first + BATCHES as u64 + 1, later, counts);
+        if slots < SLOTS {
+            counts[slots..].fill(0);
         }
-        counts[slots..].fill(0);
         total(counts)
     }
 
-    /// Counts by the bytes, and the places of those that decide nothing, in their order. Returns how many these are.
+    /// Counts by the bytes, and says which slots they do not decide.
     #[inline(always)]
-    fn by_bytes(&self, bytes: &[u8; SLOTS], counts: &mut Counts, undecided: &mut [u16; UNDECIDED]) -> usize {
-        let mut many = 0;
-        let runs = bytes.as_chunks::<RUN>().0.iter().zip(counts.as_chunks_mut::<RUN>().0);
-        for (run, (bytes, counts)) in runs.enumerate() {
+    fn by_bytes(&self, words: &[[u32; WORDS]], counts: &mut Counts, undecided: &mut Undecided) {
+        let runs = words.as_flattened().as_chunks::<{ RUN / 4 }>().0;
+        for (run, (words, counts)) in runs.iter().zip(counts.as_chunks_mut::<RUN>().0).enumerate() {
+            let mut bytes = [0; RUN];
+            for i in 0..RUN / 4 {
+                bytes.as_chunks_mut().0[i] = words[i].to_le_bytes();
+            }
             let mut flags = [0; RUN];
             for i in 0..RUN {
                 let mut count = 0;
@@ -119,20 +119,8 @@ impl Law {
                 counts[i] = count;
                 flags[i] = if bytes[i] >= self.undecided { u8::MAX } else { 0 };
             }
-            let (mut left, first) = (high_bits(&flags), (run * RUN) as u16);
-            // Nearly all runs have few: a fixed number of steps takes no branches.
-            for _ in 0..FEW {
-                undecided[many % UNDECIDED] = first + left.trailing_zeros() as u16;
-                many += usize::from(left != 0);
-                left &= left.wrapping_sub(1);
-            }
-            while left != 0 {
-                undecided[many % UNDECIDED] = first + left.trailing_zeros() as u16;
-                many += 1;
-                left &= left - 1;
-            }
+            undecided.add(run, high_bits(&flags));
         }
-        many
     }
 
     /// Decides by 64 bits for each of these slots.
@@ -153,9 +141,44 @@ impl Law {
 
     /// Decides where one batch does not suffice, which is rare; not inlined, so that it does not stand in the way.
     #[inline(never)]
-    fn decide_more(&self, stream: Stream, first: u64, undecided: &[u16], counts: &mut Counts) {
-        for (batch, slots) in undecided.chunks(FINE).enumerate() {
+    fn decide_more(&self, stream: Stream, first: u64, masks: &[u64; SLOTS / RUN], counts: &mut Counts) {
+        let (mut slots, mut many) = ([0; SLOTS], 0);
+        for slot in 0..SLOTS {
+            slots[many] = slot as u16;
+            many += (masks[slot / RUN] >> (slot % RUN)) as usize % 2;
+        }
+        for (batch, slots) in slots[..many].chunks(FINE).enumerate() {
             self.decide(&stream.batch(first + batch as u64), slots, counts);
+        }
+    }
+}
+
+/// The slots of a leaf that their bytes leave undecided.
+struct Undecided {
+    /// The slots of each run, a bit for each.
+    masks: [u64; SLOTS / RUN],
+    /// The slots in their order, where there are no more than [`FINE`]; else, any.
+    first: [u16; ROOM],
+    /// How many there are.
+    many: usize,
+}
+
+impl Undecided {
+    /// The bits of a mask are slots of a run.
+    #[inline(always)]
+    fn add(&mut self, run: usize, mask: u64) {
+        self.masks[run] = mask;
+        let (mut left, start) = (mask, (run * RUN) as u16);
+        // Nearly all runs have few: a fixed number of steps takes no branches.
+        for _ in 0..FEW {
+            self.first[self.many % ROOM] = start + left.trailing_zeros() as u16;
+            self.many += usize::from(left != 0);
+            left &= left.wrapping_sub(1);
+        }
+        while left != 0 {
+            self.first[self.many % ROOM] = start + left.trailing_zeros() as u16;
+            self.many += 1;
+            left &= left - 1;
         }
     }
 }
@@ -164,8 +187,8 @@ impl Law {
 const RUN: usize = 64;
 /// Undecided slots of a run for which no branch is taken.
 const FEW: usize = 3;
-/// Room for the places of undecided slots, of which there are [`SLOTS`] at most; a power of two needs no check.
-const UNDECIDED: usize = 2 * SLOTS;
+/// Room for the undecided slots that one batch decides, and one more; a power of two needs no check.
+const ROOM: usize = 2 * FINE;
 
 /// `exp(-mean)` of the mean `1 - 2^-gap`, as `1 - mean + mean^2/2 - ...`
 const fn exp_of_minus_mean(gap: u32) -> u128 {
@@ -251,9 +274,8 @@ mod tests {
     #[test]
     fn every_undecided_slot_has_bits_of_its_own() {
         let (law, stream) = (Law::below(5000), Stream::new(1, Domain::Bootstrap, 2).leaf(3));
-        let undecided: Vec<u16> = (0..SLOTS as u16).collect();
         let mut at_once = [9; SLOTS];
-        law.decide_more(stream, 7, &undecided, &mut at_once);
+        law.decide_more(stream, 7, &[u64::MAX; SLOTS / RUN], &mut at_once);
         for (slot, &count) in at_once.iter().enumerate() {
             let words = stream.batch(7 + (slot / FINE) as u64);
             let bits = u64::from(words[2 * (slot % FINE)]) | u64::from(words[2 * (slot % FINE) + 1]) << 32;

@@ -149,9 +149,8 @@ impl Rest {
     /// Completes the counts of the leaves with these draws.
     #[inline(always)]
     pub fn add_to(mut self, counts: &mut [Counts]) {
-        let mut all = LeafByLeaf(counts);
         while let Some(slot) = self.draw() {
-            all.slot(slot);
+            counts[slot / SLOTS][slot % SLOTS] += 1;
         }
     }
 }
@@ -229,21 +228,16 @@ fn sift<V: Few>(words: &[u32; WORDS], slots: usize, draws: usize, visit: &mut V)
 /// Writes the counts of the leaves of one replicate of `n` slots, more than [`SLOTS`]; returns the draws that are left.
 #[inline(always)]
 pub fn leaves_into(stream: Stream, n: usize, counts: &mut [Counts]) -> Rest {
-    draw_leaves(stream, n, &mut LeafByLeaf(counts))
-}
-
-struct LeafByLeaf<'a>(&'a mut [Counts]);
-
-impl Many for LeafByLeaf<'_> {
-    #[inline(always)]
-    fn begin(&mut self) {}
-    #[inline(always)]
-    fn leaf(&mut self, index: usize, counts: &Counts) {
-        self.0[index] = *counts;
-    }
-    #[inline(always)]
-    fn slot(&mut self, slot: usize) {
-        self.0[slot / SLOTS][slot % SLOTS] += 1;
+    let mut round = 0;
+    loop {
+        let (leaves, mut drawn) = (Leaves::of(stream, n, round), 0);
+        for index in 0..leaves.count() {
+            drawn += leaves.counts(index, &mut counts[index]);
+        }
+        if let Some(rest) = leaves.rest(drawn) {
+            return rest;
+        }
+        round += 1;
     }
 }
 

@@ -209,13 +209,15 @@ fn left<U: Units<K>, const K: usize>(of: Divided<U, K>, drawn: u64) -> Option<[f
 #[repr(align(64))]
 struct Rows<const K: usize>([[f64; K]; SLOTS]);
 
-/// One number of each unit of a leaf.
+/// One number of each unit of a leaf, and a line of the cache: with columns 8 KiB apart, those of a leaf would take the
+/// same places of the first cache (15 instead of 5 ns for a unit of twelve numbers that is written to its columns).
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Column(pub [f64; SLOTS]);
+#[allow(dead_code)] // the line only takes room
+pub(super) struct Column(pub [f64; SLOTS], [f64; 8]);
 
 impl Column {
-    pub const ZERO: Column = Column([0.0; SLOTS]);
+    pub const ZERO: Column = Column([0.0; SLOTS], [0.0; 8]);
 
     /// Becomes the counts.
     #[inline(always)]
@@ -281,27 +283,36 @@ fn sums<const N: usize>(lanes: &[[f64; COUNTED]; N]) -> [f64; N] {
 
 /// The parts of the units of a leaf, column by column.
 struct Leaf<const K: usize> {
-    rows: Rows<K>,
     columns: [Column; K],
 }
+
+/// Units that are read at a time, before they are written to the columns: few stay in the first cache, and fewer than
+/// these the compiler would gather.
+const READ: usize = 64;
 
 impl<const K: usize> Leaf<K> {
     #[inline(always)]
     fn new() -> Self {
-        Leaf { rows: Rows([[0.0; K]; SLOTS]), columns: [Column::ZERO; K] }
+        Leaf { columns: [Column::ZERO; K] }
     }
 
     /// Reads the units of a leaf.
     #[inline(always)]
     fn read<U: Units<K>>(&mut self, units: U, leaf: usize) {
-        let left = units.count() - leaf * SLOTS;
-        let slots = if left < SLOTS { left } else { SLOTS };
-        units.read(leaf * SLOTS, &mut self.rows.0[..slots]);
-        // Rows beyond the last one count 0; what they are multiplied with must be a number.
-        self.rows.0[slots..].fill([0.0; K]);
-        for k in 0..K {
-            for i in 0..SLOTS {
-                self.columns[k].0[i] = self.rows.0[i][k];
+        let n = units.count();
+        for run in 0..SLOTS / READ {
+            // Rows beyond the last one count 0; what they are multiplied with must be a number.
+            let (start, mut rows) = (leaf * SLOTS + run * READ, [[0.0; K]; READ]);
+            if start + READ <= n {
+                units.read(start, &mut rows);
+            } else if start < n {
+                units.read(start, &mut rows[..n - start]);
+            }
+            for k in 0..K {
+                let column = &mut self.columns[k].0.as_chunks_mut::<READ>().0[run];
+                for i in 0..READ {
+                    column[i] = rows[i][k];
+                }
             }
         }
     }
