@@ -42,9 +42,9 @@ test-python: .venv/.built  ## Tests of the package
 	$(call say,tests of the package; about ten minutes on two cores)
 	.venv/bin/python -m pytest --quiet $(SHARED)
 
-test-torch: .venv-bench/.built  ## torch's bits and torch's tensors (installs torch; about 5 GB)
+test-torch: .venv/.built .venv-bench/.peers  ## torch's bits and torch's tensors (installs torch; about 5 GB)
 	$(call say,tests against torch and the libraries that train with it; some minutes)
-	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m pytest --quiet $(SHARED) tests/torch
+	PYTHONPATH=$(CURDIR)/python $(PEERS) -m pytest --quiet $(SHARED) tests/torch
 
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
 	$(call say,the kernels' digests under QEMU; two to five minutes)
@@ -116,14 +116,24 @@ endif
 	touch $@
 
 # Where a peer cannot be installed, the benchmark run reports it as missing.
-.venv-bench/.built: .venv-bench/.made $(SOURCES) $(FACE)
-	$(call say,building a release wheel and installing the peers: three minutes and more where torch is fetched)
+.venv-bench/.built: .venv-bench/.peers $(SOURCES) $(FACE)
+	$(call say,building a release wheel for the benchmark: some minutes)
 	rm -rf .venv-bench/site
 ifdef STEELYARD_BENCH_PYTHON
 	.venv-bench/bin/$(PIP) --no-deps --target .venv-bench/site .
 else
-	.venv-bench/bin/$(PIP) '.[bench]' || .venv-bench/bin/$(PIP) .
-	.venv-bench/bin/$(PIP) '.[trainers]' || echo "--- the libraries compared with could not be installed: their tests will be skipped"
+	.venv-bench/bin/$(PIP) .
+endif
+	touch $@
+
+# The packages of an extra of pyproject.toml, without the package itself.
+extra = $$($(PYTHON) -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]])' $(1))
+
+.venv-bench/.peers: .venv-bench/.made pyproject.toml
+	$(call say,installing the packages compared with: minutes where torch is fetched)
+ifndef STEELYARD_BENCH_PYTHON
+	.venv-bench/bin/$(PIP) $(call extra,bench) || echo "--- torch could not be installed: its rows and tests will be missing"
+	.venv-bench/bin/$(PIP) $(call extra,trainers) || echo "--- the libraries compared with could not be installed: their tests will be skipped"
 	.venv-bench/bin/$(PIP) pytest pytest-timeout pytest-xdist hypothesis ml-dtypes
 endif
 	touch $@

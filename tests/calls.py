@@ -60,6 +60,21 @@ def _(n: int) -> Any:
     return np.zeros((1, 40 * n), np.float32), np.zeros(1, np.int64)
 
 
+def all_columns(d: Any) -> Any:
+    return sy.token_scores(d[0], d[1], columns="all", temperature=1.5)
+
+
+@row("token_scores: all columns of transformed logits", "token_scores", call=all_columns)
+def _(n: int) -> Any:
+    return uniform(10 * n, dtype=np.float32).reshape(-1, 1000), np.zeros((n // 100, 3), np.int64)
+
+
+@row("token_scores: two models", "token_pairs", call=lambda d: sy.token_scores(d[0], d[2], baseline=d[1], columns="all"))
+def _(n: int) -> Any:
+    new, base = uniform(10 * n, dtype=np.float32), uniform(10 * n, 1, dtype=np.float32)
+    return new.reshape(-1, 1000), base.reshape(-1, 1000), np.zeros(n // 100, np.int64)
+
+
 @row("token_scores: a mask", "token_scores", call=lambda d: sy.token_scores(*d))
 def _(n: int) -> Any:
     return np.zeros((4 * n, 2), np.float32), np.tile(np.array([0, -100]), 2 * n)

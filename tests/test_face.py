@@ -57,7 +57,18 @@ TAKES = {
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},
     "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},
-    "token_scores": {"ignore_index", "columns", "progress"},
+    "token_scores": {
+        "baseline",
+        "ignore_index",
+        "where",
+        "columns",
+        "bias",
+        "scale",
+        "softcap",
+        "temperature",
+        "label_smoothing",
+        "progress",
+    },
     "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad", "convention"},
 }
 

@@ -41,6 +41,7 @@ LITERALS: dict[str, Any] = {
     "schedule.warmup": schedule.Warmup,
     "strata.average": Average,
     "tokens.columns": scores.Column,
+    "tokens.pair_columns": scores.PairColumn,
     "uncertainty.statistic": Statistic,
 }
 # The public call that takes the name, whose docstring must tell every variant.
@@ -66,6 +67,7 @@ DOCSTRINGS: dict[str, Any] = {
     "scores.test": sy.compare,
     "strata.average": sy.estimate,
     "tokens.columns": sy.token_scores,
+    "tokens.pair_columns": sy.token_scores,
     "uncertainty.statistic": sy.bootstrap,
     "unpaired.method": sy.compare,
 }
@@ -130,6 +132,7 @@ def test_the_reference_knows_the_names() -> None:
     assert set(reference.preference.LOSSES) == set(REGISTRIES["preference.loss"])
     assert set(reference.schedules.DECAYS) == set(REGISTRIES["schedule.shape"])
     assert set(reference.tokens.COLUMNS) == set(REGISTRIES["tokens.columns"])
+    assert set(reference.tokens.PAIR_COLUMNS) == set(REGISTRIES["tokens.pair_columns"])
 
 
 def test_every_shape_of_a_schedule_is_a_function() -> None:

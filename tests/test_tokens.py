@@ -135,11 +135,14 @@ def test_a_column_has_the_same_bits_whatever_else_is_asked_for(dtype: str) -> No
     x, t = logits(30, 2500, dtype), targets(30, 2500)
     t[::4] = -100
     whole = sy.token_scores(x, t, columns="all")
-    assert {item.name for item in fields(TokenScores)} == {*COLUMNS, "counted"}
+    assert {item.name for item in fields(TokenScores)} == {
+        *COLUMNS, *names("tokens.pair_columns"), "counted", "baseline"
+    }  # fmt: skip
     assert sy.token_scores(x, t) == sy.token_scores(x, t, columns=["log_z"])
     for column in COLUMNS:
         assert getattr(sy.token_scores(x, t, columns=column), column).tobytes() == getattr(whole, column).tobytes()
-        assert (np.isnan(getattr(whole, column)) == ~whole.counted).all()
+        missing = whole.top == -1 if column == "top" else np.isnan(getattr(whole, column))
+        assert (missing == ~whole.counted).all()
 
 
 def test_results_cannot_be_written() -> None:
@@ -374,8 +377,8 @@ def test_bad_input_gets_one_sentence(x: Any, t: Any, error: type[Exception], tex
 def test_bad_options_get_one_sentence() -> None:
     with pytest.raises(TypeError, match="ignore_index: expected a whole number or None; got float"):
         sy.token_scores(np.zeros((1, 2)), [0], ignore_index=1.5)  # type: ignore[arg-type]
-    for columns in ("margin", ("nll", "margin")):
-        with pytest.raises(ValueError, match=r"columns: expected one of nll, log_z, .*all; got 'margin'"):
+    for columns in ("margins", ("nll", "margins")):
+        with pytest.raises(ValueError, match=r"columns: expected one of nll, log_z, .*all; got 'margins'"):
             sy.token_scores(np.zeros((1, 2)), [0], columns=columns)
     with pytest.raises(TypeError, match=r"columns: expected one of nll, .*; got int"):
         sy.token_scores(np.zeros((1, 2)), [0], columns=[1])  # type: ignore[list-item]

@@ -1,8 +1,8 @@
-"""Print the polynomials of rust/kernels/src/math/{exp,log}.rs: minimax fits in 50 digits (needs mpmath)."""
+"""Print the polynomials of rust/kernels/src/math/{exp,log,tanh}.rs: minimax fits in 50 digits (needs mpmath)."""
 
 from collections.abc import Callable
 
-from mpmath import atanh, cos, exp, lu_solve, matrix, mp, mpf, nstr, pi, sqrt
+from mpmath import atanh, cos, exp, lu_solve, matrix, mp, mpf, nstr, pi, sqrt, tanh
 
 mp.dps = 50
 Function = Callable[[mpf], mpf]
@@ -54,6 +54,9 @@ def main() -> None:
     basis = [lambda z, j=j: z**j / 2 for j in range(1, 8)]
     c, error = fit(lambda z: atanh(sqrt(z)) / sqrt(z) - 1, basis, mpf("1e-12"), largest)
     print("log64", nstr(error * mpf(2) ** 53, 3), [float(v) for v in c])
+    basis = [lambda u, j=j: u**j * sqrt(u) / tanh(sqrt(u)) for j in range(1, 6)]
+    c, error = fit(lambda u: 1 - sqrt(u) / tanh(sqrt(u)), basis, mpf("1e-9"), mpf("0.36"))
+    print("tanh32", nstr(error * mpf(2) ** 24, 3), [float(v) for v in c])
 
 
 if __name__ == "__main__":

@@ -70,8 +70,30 @@ def token_scores(
     *,
     ignore_index: int | None,
     columns: Sequence[str],
+    counted: NDArray[np.bool_] | None = None,
+    bias: NDArray[np.float64] | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    temperature: float | None = None,
+    label_smoothing: float = 0.0,
     progress: _Progress = None,
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.float64]]]: ...
+def token_pairs(
+    logits: NDArray[Any],
+    baseline: NDArray[Any],
+    targets: NDArray[np.int64],
+    *,
+    ignore_index: int | None,
+    columns: Sequence[str],
+    pairs: Sequence[str],
+    counted: NDArray[np.bool_] | None = None,
+    bias: NDArray[np.float64] | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    temperature: float | None = None,
+    label_smoothing: float = 0.0,
+    progress: _Progress = None,
+) -> tuple[NDArray[np.bool_], list[list[NDArray[np.float64]]]]: ...
 def sequence_nll(nll: NDArray[np.float64], counted: NDArray[np.bool_], *, rows: int) -> NDArray[np.float64]: ...
 
 class _Perplexity(TypedDict):

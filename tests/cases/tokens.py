@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
 
 IGNORED = -100
 COLUMNS = names("tokens.columns")
+PAIR_COLUMNS = names("tokens.pair_columns")
+SMOOTHING = 0.125
 
 
 def _logits(dtype: str, width: int, rows: int) -> Inputs:
@@ -28,21 +31,70 @@ def _logits(dtype: str, width: int, rows: int) -> Inputs:
     return {"logits": x[::-1, :width], "targets": targets}
 
 
+def _candidates(dtype: str, width: int) -> Inputs:
+    """Three candidates a row, some of which do not count, and logits that are still to be transformed."""
+    inputs = _logits(dtype, width, 5)
+    targets = (words(15, width + 2) % np.uint64(width)).astype(np.int64).reshape(5, 3)
+    where = np.arange(15).reshape(5, 3) % 4 != 1
+    where[2] = False
+    return {
+        "logits": inputs["logits"][:5], "targets": targets, "where": where, "bias": normalish(width, 3),
+        "scale": 0.75, "softcap": 20.0, "temperature": 1.5,
+    }  # fmt: skip
+
+
 def _run(inputs: Inputs) -> Outputs:
-    scores = token_scores(inputs["logits"], inputs["targets"], ignore_index=IGNORED, columns="all")
+    scores = token_scores(**inputs, ignore_index=IGNORED, columns="all", label_smoothing=SMOOTHING)
     return {name: getattr(scores, name) for name in (*COLUMNS, "counted")}
 
 
 def _reference(inputs: Inputs) -> Outputs:
-    return reference.token_scores(inputs["logits"], inputs["targets"], IGNORED)
+    found = reference.token_scores(**inputs, ignore_index=IGNORED, label_smoothing=SMOOTHING)
+    return {**found, "top": np.where(np.isnan(found["top"]), -1.0, found["top"]).astype(np.int64)}
 
 
-def _bound(inputs: Inputs) -> float:
-    return 1e-11 if inputs["logits"].dtype == np.float64 else 1e-6
+def _of_f64(single: float, double: float) -> Callable[[Inputs], float]:
+    """The bound for logits of float64, and the one for all others."""
+    return lambda inputs: double if inputs["logits"].dtype == np.float64 else single
 
 
-def _entropy_bound(inputs: Inputs) -> float:
-    return 1e-11 if inputs["logits"].dtype == np.float64 else 1e-5
+# Ranks, tops and hits are exact; log Z is at most 40 here.
+BOUNDS = {
+    **dict.fromkeys(("nll", "log_z", "confidence", "probability", "label_smoothed"), _of_f64(1e-6, 1e-11)),
+    "entropy": _of_f64(1e-5, 1e-11),
+    "varentropy": _of_f64(1e-4, 1e-10),
+    "collision": _of_f64(3e-6, 3e-11),
+    "z_loss": _of_f64(8e-5, 8e-10),
+    "mean_logit": 1e-13,
+    "margin": 1e-13,
+}
+# The roundings of a transformation move float32 logits, at most 20 in magnitude, by up to 4e-6.
+TRANSFORMED = {name: (lambda inputs: 1e-11 if inputs["logits"].dtype == np.float64 else 2e-3) for name in BOUNDS}
+
+
+def _two_models(dtype: str, width: int) -> Inputs:
+    """A model and a baseline that differ little, in rows with gaps between them; the last row of both is the same."""
+    inputs = dict(_logits(dtype, width, 5))
+    base = np.array(inputs["logits"].astype(np.float64))
+    base[:4] += 0.25 * normalish(4 * width, 11).reshape(4, width)
+    return {**inputs, "baseline": as_dtype(base, dtype)}
+
+
+def _compared(inputs: Inputs) -> Outputs:
+    scores = token_scores(**inputs, ignore_index=IGNORED, columns=PAIR_COLUMNS)
+    return {name: getattr(scores, name) for name in PAIR_COLUMNS}
+
+
+def _pairs_by_formula(inputs: Inputs) -> Outputs:
+    found = reference.token_pairs(inputs["logits"], inputs["baseline"], inputs["targets"], IGNORED)
+    return dict(found)
+
+
+# Divergences are below 1 here.
+PAIR_BOUNDS = {
+    **dict.fromkeys(("kl", "kl_reverse", "js", "tv"), _of_f64(1.2e-5, 2e-12)),
+    **dict.fromkeys(("delta_p", "nll_difference"), _of_f64(2e-6, 2e-11)),
+}
 
 
 def _many_rows(dtype: str, rows: int) -> Inputs:
@@ -106,7 +158,7 @@ CASES = [
         run=_run,
         reference=_reference,
         lengths=(1, 2, 15, 16, 17, 31, 32, 33, 1023, 1024, 1025, 4095, 4096, 4097, 50_257),
-        bound=dict.fromkeys(COLUMNS, _bound) | {"entropy": _entropy_bound},
+        bound=BOUNDS,
     ),
     Case(
         name="tokens.token_scores_rows",
@@ -116,7 +168,25 @@ CASES = [
         reference=_reference,
         lengths=(0, 1, 3, 40_000),
         dtypes=("float32", "float64"),
-        bound=dict.fromkeys(COLUMNS, _bound) | {"entropy": _entropy_bound},
+        bound=BOUNDS,
+    ),
+    Case(
+        name="tokens.token_scores_candidates",
+        covers=("token_scores",),
+        make=_candidates,
+        run=_run,
+        reference=_reference,
+        lengths=(1, 2, 33, 1025, 4099),
+        bound=TRANSFORMED,
+    ),
+    Case(
+        name="tokens.token_pairs",
+        covers=("token_pairs",),
+        make=_two_models,
+        run=_compared,
+        reference=_pairs_by_formula,
+        lengths=(1, 2, 33, 1025, 4099),
+        bound=PAIR_BOUNDS,
     ),
     Case(
         name="tokens.sequence_nll",

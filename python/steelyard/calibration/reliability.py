@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypedDict, Unpack, overload
 
 from .._arrays import aligned
@@ -10,6 +11,7 @@ from .._options import Alternative, NanPolicy, confidence_of
 from .._progress import Progress
 from .._rows import Selection
 from ._groups import by_group
+from ._tokens import predictions
 from .diagram import Reliability
 from .state import ReliabilityState
 
@@ -31,13 +33,15 @@ class _Options(TypedDict, total=False):
 
 
 @overload
-def reliability(probs: Any, targets: Any, *, by: None = None, **options: Unpack[_Options]) -> Reliability: ...
+def reliability(probs: Any, targets: Any = None, *, by: None = None, **options: Unpack[_Options]) -> Reliability: ...
 @overload
-def reliability(probs: Any, targets: Any, *, by: object, **options: Unpack[_Options]) -> dict[str, Reliability]: ...
+def reliability(
+    probs: Any, targets: Any = None, *, by: object, **options: Unpack[_Options]
+) -> dict[str, Reliability]: ...
 @standard_mode
 def reliability(
     probs: Any,
-    targets: Any,
+    targets: Any = None,
     *,
     n_bins: int = 15,
     classes: Any = None,
@@ -86,7 +90,9 @@ def reliability(
         1e-3, or within 5e-3 where all its values are 16-bit floats, even if they arrive in a wider type, since
         rounding alone can move a sum by 4e-3 (such rows are counted as ``"rounded"`` in ``left_out``). Values in
         (1, 1 + 1e-6] are taken as 1 and counted as ``"clamped"``. Anything else outside [0, 1] is refused; logits are
-        never guessed and converted.
+        never guessed and converted. Scores of tokens with the columns ``confidence`` and ``correct`` need no
+        ``targets``: every counted token is a prediction of the top token; ``where`` has the shape of the scores,
+        ``weights``, ``clusters`` and ``by`` that shape, or one entry a sequence.
     targets : array of int or bool, shape [n]
         ``[n]``: 0 or 1, whether it came true. ``[n, K]``: the true class, as a column number or one of ``classes``.
     n_bins : int
@@ -158,6 +164,10 @@ def reliability(
     >>> rel.table["low"][filled].round(4).tolist(), rel.table["high"][filled].round(4).tolist()
     ([0.7112], [0.8666])
     """
+    tokens = targets is None
+    if tokens:
+        probs, targets, weights, clusters, by = predictions(probs, where, weights, clusters, by)
+        where = None
     if by is not None:
         aligned(probs=probs, targets=targets, where=where, weights=weights, clusters=clusters, by=by)
 
@@ -165,9 +175,10 @@ def reliability(
         state = ReliabilityState(
             n_bins, classes=classes, confidence_level=level, alternative=alternative, nan_policy=nan_policy
         )
-        return state.update(
+        found = state.update(
             probs, targets, where=where, weights=weights, clusters=clusters, progress=progress
         ).compute()
+        return replace(found, kind="answers") if tokens else found
 
     if by is None:
         return answer(where, confidence_level)

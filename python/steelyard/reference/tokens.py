@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 
-__all__ = ["mean_nll", "same_mean", "sequence_nll", "token_scores"]
+__all__ = ["mean_nll", "same_mean", "sequence_nll", "token_pairs", "token_scores"]
 
 Floats = NDArray[np.float64]
 # Relative differences between the means of clusters that the rounding of their tokens explains: 8 steps at 1 in float64
@@ -47,23 +47,214 @@ def entropy(row: Floats, target: int) -> float:
     return math.log1p(rest) - math.fsum(d * np.exp(d)) / (1 + rest)
 
 
-COLUMNS: dict[str, Callable[[Floats, int], float]] = {"nll": nll, "log_z": log_z, "entropy": entropy}
+def varentropy(row: Floats, target: int) -> float:
+    """Variance of ``-log(p)`` under p, the softmax of ``row``; the target is not used.
+
+    It is the mean of (d + H - log S)**2, so that nothing cancels: d = row - max, and H - log S is minus the mean of d.
+    """
+    d = row - row.max()
+    d = d[d > -np.inf]
+    p = np.exp(d) / math.fsum(np.exp(d))
+    return math.fsum(p * (d - math.fsum(p * d)) ** 2)
 
 
-def token_scores(logits: Any, targets: Any, ignore_index: int | None = -100) -> dict[str, NDArray[Any]]:
+def collision(row: Floats, target: int) -> float:
+    """``sum(p**2)``, the probability that two draws from the softmax of ``row`` are equal; the target is not used."""
+    e = np.exp(row - row.max())
+    return math.fsum(e * e) / math.fsum(e) ** 2
+
+
+def top(row: Floats, target: int) -> float:
+    """The class with the largest logit, the first of equal ones; the target is not used."""
+    return float(row.argmax())
+
+
+def correct(row: Floats, target: int) -> float:
+    """1 where the target is the top class, else 0."""
+    return float(row.argmax() == target)
+
+
+def confidence(row: Floats, target: int) -> float:
+    """Probability of the top class; the target is not used."""
+    return 1 / math.fsum(np.exp(row - row.max()))
+
+
+def probability(row: Floats, target: int) -> float:
+    """Probability of the target."""
+    return math.exp(row[target] - row.max()) / math.fsum(np.exp(row - row.max()))
+
+
+def margin(row: Floats, target: int) -> float:
+    """Logit of the target minus the largest of the others, which is also the difference of their log-probabilities."""
+    return float(row[target] - np.delete(row, target).max(initial=-np.inf))
+
+
+def rank(row: Floats, target: int) -> float:
+    """1 plus the number of classes with a larger logit than the target's."""
+    return float(1 + np.count_nonzero(row > row[target]))
+
+
+def rank_ties(row: Floats, target: int) -> float:
+    """The number of classes whose logit is at least the target's, itself included."""
+    return float(np.count_nonzero(row >= row[target]))
+
+
+def top_k(row: Floats, target: int) -> float:
+    """The smallest k for which the target is among the k largest logits, the first of equal ones going first."""
+    return rank(row, target) + np.count_nonzero(row[:target] == row[target])
+
+
+def z_loss(row: Floats, target: int) -> float:
+    """The square of log Z; the target is not used."""
+    return log_sum_exp(row) ** 2
+
+
+def mean_logit(row: Floats, target: int) -> float:
+    """Mean of the logits, ``-inf`` where a class is masked; the target is not used."""
+    return math.fsum(row) / len(row)
+
+
+def label_smoothed(row: Floats, target: int, label_smoothing: float = 0.0) -> float:
+    """Cross-entropy against the target with probability 1 - e, e spread evenly over all classes, the target's included.
+
+    (1 - e) nll + e (log Z - mean of the logits).
+    """
+    if label_smoothing == 0:
+        return nll(row, target)
+    shifted = row - row.max()
+    spread = log_sum_exp(shifted) - math.fsum(shifted) / len(row)
+    return (1 - label_smoothing) * nll(row, target) + label_smoothing * spread
+
+
+COLUMNS: dict[str, Callable[[Floats, int], float]] = {
+    "nll": nll, "log_z": log_z, "top": top, "correct": correct, "confidence": confidence, "probability": probability,
+    "margin": margin, "entropy": entropy, "varentropy": varentropy, "collision": collision, "rank": rank,
+    "rank_ties": rank_ties, "top_k": top_k, "label_smoothed": label_smoothed, "z_loss": z_loss,
+    "mean_logit": mean_logit,
+}  # fmt: skip
+# Columns that do not depend on the target.
+OF_ROW = ("log_z", "top", "confidence", "entropy", "varentropy", "collision", "z_loss", "mean_logit")
+
+
+def transformed(
+    logits: Any, *, scale: float = 1.0, softcap: float | None = None, temperature: float = 1.0, bias: Any = None
+) -> NDArray[Any]:
+    """The logits that are scored: ``softcap * tanh(scale * (x + bias) / softcap) / temperature``.
+
+    Every step is rounded in float64 for float64 logits and in float32 for all others.
+    """
+    x = np.asarray(logits)
+    real = np.dtype(np.float64 if x.dtype == np.float64 else np.float32).type
+    x = x.astype(real)
+    if bias is not None:
+        x = x + np.asarray(bias).astype(real)
+    x = x * real(scale)
+    if softcap is not None:
+        x = real(softcap) * np.tanh(x / real(softcap))
+    return np.asarray(x / real(temperature))
+
+
+def token_scores(
+    logits: Any,
+    targets: Any,
+    ignore_index: int | None = -100,
+    *,
+    where: Any = True,
+    label_smoothing: float = 0.0,
+    **transform: Any,
+) -> dict[str, NDArray[Any]]:
     """All columns of each row of ``[..., V]`` logits, NaN where the row does not count, and ``counted``.
 
-    The kernel computes exponentials in float32 (in float64 for float64 logits). It differs from this function by at
-    most 1e-6 nats for up to 262,144 classes, or 1e-11 for float64 logits; entropy by ten times that in float32.
+    ``targets`` has the shape ``[...]``, or ``[..., m]`` for m candidates a row. The kernel computes exponentials in
+    float32 (in float64 for float64 logits). It differs from this function by at most 1e-6 nats for up to 262,144
+    classes, or 1e-11 for float64 logits; entropy by ten times that in float32.
     """
-    x = np.asarray(logits, np.float64)
+    x = np.asarray(transformed(logits, **transform), np.float64)
     t = np.asarray(targets)
-    counted = np.ones(t.shape, bool) if ignore_index is None else t != ignore_index
-    columns = {name: np.full(t.shape, np.nan) for name in COLUMNS}
+    counted = np.broadcast_to(np.asarray(where, bool), t.shape) & (ignore_index is None or t != ignore_index)
+    columns = COLUMNS | {"label_smoothed": lambda row, target: label_smoothed(row, target, label_smoothing)}
+    shapes = {name: x.shape[:-1] if name in OF_ROW else t.shape for name in columns}
+    found = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
     for place in zip(*np.nonzero(counted), strict=True):
-        for name, column in COLUMNS.items():
-            columns[name][place] = column(x[place], t[place])
-    return {**columns, "counted": counted}
+        row = place[: x.ndim - 1]
+        for name, column in columns.items():
+            found[name][row if name in OF_ROW else place] = column(x[row], t[place])
+    return {**found, "counted": counted}
+
+
+def _log_softmax(row: Floats) -> Floats:
+    """Log-probabilities of all classes."""
+    return row - row.max() - log_sum_exp(row - row.max())
+
+
+def _divergence(p: Floats, q: Floats) -> float:
+    """KL divergence of the log-probabilities p from q: the sum of q log(q / p) - q + p, no term of which is negative."""
+    real, given = np.exp(p), np.exp(q)
+    with np.errstate(invalid="ignore"):
+        terms = np.where(given > 0, given * (q - p), 0.0) - given + real
+    return math.fsum(terms) if np.isfinite(terms).all() else math.inf
+
+
+def kl(new: Floats, base: Floats, target: int) -> float:
+    """``sum(q * log(q / p))`` with p of the new row and q of the base; the target is not used."""
+    return _divergence(_log_softmax(new), _log_softmax(base))
+
+
+def kl_reverse(new: Floats, base: Floats, target: int) -> float:
+    """``sum(p * log(p / q))``; the target is not used."""
+    return _divergence(_log_softmax(base), _log_softmax(new))
+
+
+def js(new: Floats, base: Floats, target: int) -> float:
+    """The mean of the KL divergences of the mean of both distributions from each; the target is not used."""
+    p, q = _log_softmax(new), _log_softmax(base)
+    m = np.log((np.exp(p) + np.exp(q)) / 2)
+    return (_divergence(m, p) + _divergence(m, q)) / 2
+
+
+def tv(new: Floats, base: Floats, target: int) -> float:
+    """Half the sum of the absolute differences of the probabilities; the target is not used."""
+    return math.fsum(np.abs(np.exp(_log_softmax(new)) - np.exp(_log_softmax(base)))) / 2
+
+
+def delta_p(new: Floats, base: Floats, target: int) -> float:
+    """The target's probability under the new row minus that under the base."""
+    return probability(new, target) - probability(base, target)
+
+
+def same_top(new: Floats, base: Floats, target: int) -> float:
+    """1 where both have the same top class; the target is not used."""
+    return float(new.argmax() == base.argmax())
+
+
+def flips(new: Floats, base: Floats, target: int) -> float:
+    """1 where the target is the top class of exactly one of both."""
+    return float((new.argmax() == target) != (base.argmax() == target))
+
+
+def nll_difference(new: Floats, base: Floats, target: int) -> float:
+    """NLL of the target under the new row minus that under the base; 0 where both are infinite."""
+    of_new, of_base = nll(new, target), nll(base, target)
+    return 0.0 if of_new == of_base else of_new - of_base
+
+
+PAIR_COLUMNS: dict[str, Callable[[Floats, Floats, int], float]] = {
+    "kl": kl, "kl_reverse": kl_reverse, "js": js, "tv": tv, "delta_p": delta_p, "same_top": same_top, "flips": flips,
+    "nll_difference": nll_difference,
+}  # fmt: skip
+
+
+def token_pairs(
+    logits: Any, baseline: Any, targets: Any, ignore_index: int | None = -100
+) -> dict[str, NDArray[np.float64]]:
+    """The columns that compare ``[..., V]`` logits with a baseline's, NaN where the row does not count."""
+    new, base, t = np.asarray(logits, np.float64), np.asarray(baseline, np.float64), np.asarray(targets)
+    found = {name: np.full(t.shape, np.nan) for name in PAIR_COLUMNS}
+    for place in np.ndindex(t.shape):
+        for name, column in PAIR_COLUMNS.items():
+            if ignore_index is None or t[place] != ignore_index:
+                found[name][place] = column(new[place], base[place], t[place])
+    return found
 
 
 def sequence_nll(nll: Floats, counted: NDArray[np.bool_]) -> Floats:

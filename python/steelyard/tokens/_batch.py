@@ -25,6 +25,8 @@ EXCLUDED, COUNTS, IGNORED = map(np.uint8, (_core.TOKEN_EXCLUDED, _core.TOKEN_COU
 
 def _tokens(x: Any, selection: Selection) -> tuple[Array, NDArray[np.uint8] | None]:
     """The NLL of the tokens, and a status code for each (None: all count)."""
+    if isinstance(x, TokenScores) and x.several:
+        raise value_error("x", "one target a position", "scores of several candidates, which are alternatives")
     nll = x.nll if isinstance(x, TokenScores) else floats(x, "x", numbers=True)
     if nll.ndim == 0:
         raise value_error("x", "a token axis, [T] or [B, T]", "a single number")

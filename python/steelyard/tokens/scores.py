@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._arrays import aligned, floats, integers
+from .._arrays import aligned, booleans, floats, integers, to_float64
 from .._lazy import lazy
 from .._mode import standard_mode, standard_mode_methods
-from .._options import choice, whole
+from .._options import choice, fraction, number, whole
 from .._progress import Progress, reporter
 from .._registries import names
 from .._result import Result
@@ -22,15 +22,31 @@ from ..errors import shown, type_error, value_error
 
 __all__ = ["Column", "TokenScores", "token_scores"]
 
-Column = Literal["nll", "log_z", "entropy"]
+Column = Literal[
+    "nll", "log_z", "top", "correct", "confidence", "probability", "margin", "entropy", "varentropy", "collision",
+    "rank", "rank_ties", "top_k", "label_smoothed", "z_loss", "mean_logit",
+]  # fmt: skip
+PairColumn = Literal["kl", "kl_reverse", "js", "tv", "delta_p", "same_top", "flips", "nll_difference"]
 # The columns of every TokenScores: they follow from the sum that all columns need.
 ALWAYS: tuple[Column, ...] = ("nll", "log_z")
+# The columns that do not depend on the target, so that candidates of one row share them.
+OF_ROW = frozenset((
+    "log_z", "top", "confidence", "entropy", "varentropy", "collision", "z_loss", "mean_logit",
+    "kl", "kl_reverse", "js", "tv", "same_top",
+))  # fmt: skip
+# What a baseline adds where no columns are named: all but the one that takes half as long again.
+COMPARED: tuple[PairColumn, ...] = ("kl", "kl_reverse", "tv", "delta_p", "same_top", "flips", "nll_difference")
 
 
 @standard_mode_methods
 @dataclass(frozen=True, eq=False)
 class TokenScores(Result):
     """Scores of target tokens under a model's logits, one entry per target.
+
+    A column that was not asked for is None. Where a position does not count, all columns are NaN and ``top`` is -1.
+    With several candidates a row (targets ``[..., m]``), the columns of the row (``log_z``, ``top``, ``confidence``,
+    ``entropy``, ``varentropy``, ``collision``, ``z_loss``, ``mean_logit``) have the shape ``[...]``, all others
+    ``[..., m]``.
 
     Attributes
     ----------
@@ -40,11 +56,56 @@ class TokenScores(Result):
     log_z : float64 ndarray
         Logarithm of the sum of the exponentials of the row's logits; NaN where the position does not count.
     counted : bool ndarray
-        False where the target was ``ignore_index``. Code that aggregates ``nll`` or ``log_z`` must leave these
-        positions out, as all functions of this package do.
+        False where the target was ``ignore_index`` or ``where`` was False. Code that aggregates a column must leave
+        these positions out, as all functions of this package do.
+    top : int64 ndarray or None
+        The class with the largest logit, the first of equal ones: what greedy decoding would choose.
+    correct : float64 ndarray or None
+        1 where the target is the top class, 0 where it is not.
+    confidence : float64 ndarray or None
+        Probability of the top class.
+    probability : float64 ndarray or None
+        Probability of the target, ``exp(-nll)``.
+    margin : float64 ndarray or None
+        Log-probability of the target minus that of the best other class: below 0 where another class is preferred.
     entropy : float64 ndarray or None
-        Entropy of the model's distribution, in nats: at least 0; NaN where the position does not count. None unless
-        ``columns`` asked for it.
+        Entropy of the model's distribution, in nats: at least 0.
+    varentropy : float64 ndarray or None
+        Variance of ``-log p`` under the model's own distribution, in nats squared: 0 where all classes that have any
+        probability have the same.
+    collision : float64 ndarray or None
+        Sum of the squared probabilities: the probability that two draws give the same token.
+    rank : float64 ndarray or None
+        1 plus the number of classes with a larger logit than the target's.
+    rank_ties : float64 ndarray or None
+        The number of classes whose logit is at least the target's, itself included: the last place that ties allow
+        (vLLM's ``rank``).
+    top_k : float64 ndarray or None
+        The smallest k for which the target is among the k largest logits, the first of equal ones going first as in
+        ``top``: ``t.top_k <= 5`` are the top-5 hits, and ``t.top_k == 1`` is ``correct``.
+    label_smoothed : float64 ndarray or None
+        Cross-entropy against the target smoothed by ``label_smoothing``, in nats.
+    z_loss : float64 ndarray or None
+        The square of ``log_z``: multiplied by a small weight, the penalty that keeps logits from drifting.
+    mean_logit : float64 ndarray or None
+        Mean of the row's logits; ``-inf`` where a class is masked.
+    kl, kl_reverse : float64 ndarray or None
+        With a ``baseline``: the Kullback-Leibler divergence of this model from the baseline (the baseline's
+        probabilities weigh), and of the baseline from this model, in nats. Never negative, and 0 for equal rows.
+    js : float64 ndarray or None
+        With a ``baseline``: the Jensen-Shannon divergence, in nats, at most log 2.
+    tv : float64 ndarray or None
+        With a ``baseline``: the total variation distance, from 0 to 1.
+    delta_p : float64 ndarray or None
+        With a ``baseline``: the target's probability minus what it is under the baseline.
+    same_top : float64 ndarray or None
+        With a ``baseline``: 1 where both have the same top class.
+    flips : float64 ndarray or None
+        With a ``baseline``: 1 where exactly one of both has the target as its top class.
+    nll_difference : float64 ndarray or None
+        With a ``baseline``: ``nll - baseline.nll``.
+    baseline : TokenScores or None
+        The baseline's own scores, with the same columns.
 
     Examples
     --------
@@ -60,30 +121,71 @@ class TokenScores(Result):
     nll: NDArray[np.float64]
     log_z: NDArray[np.float64]
     counted: NDArray[np.bool_]
+    top: NDArray[np.int64] | None = None
+    correct: NDArray[np.float64] | None = None
+    confidence: NDArray[np.float64] | None = None
+    probability: NDArray[np.float64] | None = None
+    margin: NDArray[np.float64] | None = None
     entropy: NDArray[np.float64] | None = None
+    varentropy: NDArray[np.float64] | None = None
+    collision: NDArray[np.float64] | None = None
+    rank: NDArray[np.float64] | None = None
+    rank_ties: NDArray[np.float64] | None = None
+    top_k: NDArray[np.float64] | None = None
+    label_smoothed: NDArray[np.float64] | None = None
+    z_loss: NDArray[np.float64] | None = None
+    mean_logit: NDArray[np.float64] | None = None
+    kl: NDArray[np.float64] | None = None
+    kl_reverse: NDArray[np.float64] | None = None
+    js: NDArray[np.float64] | None = None
+    tv: NDArray[np.float64] | None = None
+    delta_p: NDArray[np.float64] | None = None
+    same_top: NDArray[np.float64] | None = None
+    flips: NDArray[np.float64] | None = None
+    nll_difference: NDArray[np.float64] | None = None
+    baseline: TokenScores | None = None
 
     def __post_init__(self) -> None:
+        shared = self._shared_shape()
         for name, dtype in _DTYPES.items():
             given = getattr(self, name)
             if given is None and name in _OPTIONAL:
                 continue
             if type(given) is not np.ndarray or given.dtype != dtype or not given.flags.aligned:
                 raise type_error(name, f"an aligned {dtype} array", shown(given))
-            if given.shape != self.nll.shape:
-                raise value_error(name, f"the shape of nll, {self.nll.shape}", f"shape {given.shape}")
+            shape = shared if name in OF_ROW else self.nll.shape
+            if given.shape != shape:
+                raise value_error(name, f"the shape of nll, {shape}", f"shape {given.shape}")
             frozen = given.view()
             frozen.setflags(write=False)
             object.__setattr__(self, name, frozen)
-        right = (self.nll >= 0) & (self.log_z == self.log_z)  # False for NaN, too
+        log_z = self.log_z[..., None] if self.several else self.log_z
+        if self.baseline is not None and not (
+            isinstance(self.baseline, TokenScores) and (self.baseline.nll.shape == self.nll.shape)
+        ):
+            raise value_error("baseline", "TokenScores of the same shape", shown(self.baseline))
+        right = (self.nll >= 0) & (log_z == log_z)  # False for NaN, too
         if (self.counted > right).any():
             raise self._bad_value()
 
+    def _shared_shape(self) -> tuple[int, ...]:
+        """The shape of the columns that candidates of a row share."""
+        shapes = [getattr(getattr(self, name), "shape", ()) for name in ("nll", "log_z")]
+        return shapes[1] if shapes[1] == shapes[0][:-1] and shapes[0] else shapes[0]
+
+    @property
+    def several(self) -> bool:
+        """Whether each row of logits has several targets, along the last axis of ``nll``."""
+        return self.log_z.ndim < self.nll.ndim
+
     def _bad_value(self) -> ValueError:
         """The error for the first value that a counted position cannot have: NaN or a negative NLL."""
-        bad = {"nll": ~(self.nll >= 0) & self.counted, "log_z": np.isnan(self.log_z) & self.counted}
+        log_z = self.log_z[..., None] if self.several else self.log_z
+        bad = {"nll": ~(self.nll >= 0) & self.counted, "log_z": np.isnan(log_z) & self.counted}
         name = "nll" if bad["nll"].any() else "log_z"
         first = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(bad[name])))
         expected = {"nll": "0 or more", "log_z": "a number"}[name]
+        first = first[:-1] if self.several and name == "log_z" else first
         got = f"{np.atleast_1d(getattr(self, name))[first]} at index {list(first)}"
         return value_error(name, f"{expected} where a position counts", got)
 
@@ -102,6 +204,8 @@ class TokenScores(Result):
         """
         if self.nll.ndim == 0:
             raise ValueError("sequence_logprob: expected scores with a token axis; got those of one token")
+        if self.several:
+            raise ValueError("sequence_logprob: expected one target a position; got candidates, which are alternatives")
         sums = self._sums(int(np.prod(self.nll.shape[:-1], dtype=np.int64)))
         # 0.0 - x instead of -x, so that a sequence without tokens gets +0.0 rather than -0.0.
         result: NDArray[np.float64] = 0.0 - sums.reshape(self.nll.shape[:-1])
@@ -129,8 +233,10 @@ class TokenScores(Result):
         return f"<TokenScores of shape {self.nll.shape}: {self.n_counted} tokens counted, {out} not{mean}>"
 
 
-_DTYPES = {item.name: np.dtype(bool if item.name == "counted" else float) for item in fields(TokenScores)}
-_OPTIONAL = {item.name for item in fields(TokenScores) if item.default is None}
+_OTHER_DTYPES = {"counted": bool, "top": np.int64}
+_COLUMNS = [item for item in fields(TokenScores) if item.name != "baseline"]
+_DTYPES = {item.name: np.dtype(_OTHER_DTYPES.get(item.name, float)) for item in _COLUMNS}
+_OPTIONAL = {item.name for item in _COLUMNS if item.default is None}
 
 
 @standard_mode
@@ -138,8 +244,15 @@ def token_scores(
     logits: Any,
     targets: ArrayLike,
     *,
+    baseline: Any = None,
     ignore_index: int | None = -100,
-    columns: Column | Literal["all"] | Iterable[Column] = ALWAYS,
+    where: ArrayLike | None = None,
+    columns: Column | PairColumn | Literal["all"] | Iterable[Column | PairColumn] | None = None,
+    bias: ArrayLike | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    temperature: float | None = None,
+    label_smoothing: float = 0.0,
     progress: Progress = False,
 ) -> TokenScores:
     """Score ``targets`` under the softmax of ``logits``, reading the logits once.
@@ -149,28 +262,71 @@ def token_scores(
         log_z = M + log(sum_v exp(x_v - M))
         nll   = log_z - x_t = log(sum_v exp(x_v - M)) + (M - x_t)
 
-    and, where ``columns`` asks for it, with p the softmax of x::
+    and, where ``columns`` asks for it, with p the softmax of x and V classes::
 
-        entropy = log_z - sum_v p_v x_v = log(sum_v exp(x_v - M)) + sum_v p_v (M - x_v)
+        top            = the first v with x_v = M           correct     = 1 if top = t else 0
+        confidence     = p_top                              probability = p_t
+        margin         = x_t - max(x_v for v != t)
+        entropy        = log_z - sum_v p_v x_v = log(sum_v exp(x_v - M)) + sum_v p_v (M - x_v)
+        varentropy     = sum_v p_v (x_v - M)**2 - (sum_v p_v (x_v - M))**2
+        collision      = sum_v p_v**2
+        rank           = 1 + number of v with x_v > x_t     rank_ties   = number of v with x_v >= x_t
+        top_k          = rank + number of v < t with x_v = x_t
+        label_smoothed = (1 - e) nll + e (log_z - mean_logit), with e = label_smoothing
+        z_loss         = log_z**2                           mean_logit  = sum_v x_v / V
+
+    With a ``baseline``, both are read once and the same targets are scored under both. With q the softmax of its row::
+
+        kl    = sum_v q_v log(q_v / p_v)                    kl_reverse = sum_v p_v log(p_v / q_v)
+        js    = (sum_v q_v log(q_v / m_v) + sum_v p_v log(p_v / m_v)) / 2, with m = (p + q) / 2
+        tv    = sum_v |p_v - q_v| / 2                       delta_p    = p_t - q_t
+        flips = 1 if (top = t) differs between both         same_top   = 1 if both have the same top
+        nll_difference = nll - baseline.nll
+
+    Divergences are sums of the terms ``q log(q / p) - q + p``, none of which is negative, so that no result is: it is 0
+    for equal rows, and ``inf`` where a class lost all of its probability.
 
     Exponentials are computed in float32 (float64 for float64 logits) and summed in float64; results are
     float64 for every input. For up to 262,144 classes the error of ``log_z`` and ``nll`` is at most 1e-6 nats
     (1e-11 for float64 logits), and that of ``entropy`` at most 1e-5 nats and 1e-5 of its value (1e-11 for float64
-    logits). Entropies below 1e-30 may be returned as 0. No array of the size of ``logits`` is allocated.
+    logits). Entropies below 1e-30 may be returned as 0. ``confidence`` and ``probability`` have a relative error of
+    1e-6 (1e-11), ``collision`` of 3e-6 (3e-11); ``varentropy`` has an error of 1e-5 of itself and 1e-4 nats squared
+    (1e-11 and 1e-10). ``top``, ``correct`` and ranks are exact, ``margin`` and ``mean_logit`` but for the rounding of
+    float64. Divergences have an error of 1e-5 of themselves and 2e-6 times ``tv`` (1e-12 of both), ``tv`` one of 1e-6
+    (1e-11). No array of the size of ``logits`` is allocated.
 
     Parameters
     ----------
     logits : float32, float64, bfloat16 or float16 array, shape [..., V]
         Unnormalised scores, or log-probabilities. Any strides, but the last axis must be contiguous:
         ``logits[:, :-1]`` of ``[B, T, V]`` is read without a copy. ``-inf`` masks a class.
-    targets : integer array, shape [...]
-        Class indices in ``0..V-1``, or ``ignore_index``.
+    targets : integer array, shape [...] or [..., m]
+        Class indices in ``0..V-1``, or ``ignore_index``. With m candidates a row (the answers of a multiple-choice
+        question, say) the row is read once for all of them; a row of which no candidate counts is not read.
+    baseline : float array, the shape of ``logits``, or None
+        The logits of another model for the same places: the original of a quantised one, say. Its element type may
+        differ; where one of both is float64, both are computed in it.
     ignore_index : int or None
         Positions with this target are not scored, and their logits are not read. ``None``: every position
         counts.
-    columns : names, or ``"all"``
-        What to compute. ``"nll"`` and ``"log_z"`` are always computed; ``"entropy"`` only where named, since it costs
-        extra time. The bits of a column do not depend on which others are computed.
+    where : bool array, the shape of ``targets``, or None
+        False for positions that are not scored.
+    columns : names, ``"all"``, or None
+        What to compute. ``"nll"`` and ``"log_z"`` are always computed; all others only where named, since some cost
+        extra time. The bits of a column do not depend on which others are computed. ``None``: these two and, with a
+        ``baseline``, all columns that compare both but ``js``. The names are ``"nll"``, ``"log_z"``, ``"top"``,
+        ``"correct"``, ``"confidence"``, ``"probability"``, ``"margin"``, ``"entropy"``, ``"varentropy"``,
+        ``"collision"``, ``"rank"``, ``"rank_ties"``, ``"top_k"``, ``"label_smoothed"``, ``"z_loss"``,
+        ``"mean_logit"``, and with a ``baseline`` ``"kl"``, ``"kl_reverse"``, ``"js"``, ``"tv"``, ``"delta_p"``,
+        ``"same_top"``, ``"flips"``, ``"nll_difference"``.
+    bias : array, shape [V], or None
+    scale, softcap, temperature : float or None
+        What the model still has to do to its logits: ``softcap * tanh(scale * (x + bias) / softcap) / temperature``
+        (Gemma's soft cap, Cohere's logit scale), each step rounded as in an array of float32 (float64 for float64
+        logits). No array is made. ``scale`` is not 0, ``softcap`` and ``temperature`` are above 0.
+    label_smoothing : float
+        e in 0..1, the probability that the column ``label_smoothed`` spreads evenly over all classes, as in torch's
+        ``cross_entropy``.
     progress : bool or callable
         ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)`` rows.
 
@@ -194,6 +350,16 @@ def token_scores(
     >>> logits = np.array([[0.0, -104.5], [2.0, 2.0]], dtype=np.float32)
     >>> sy.token_scores(logits, [1, 0]).nll
     array([104.5       ,   0.69314718])
+    >>> t = sy.token_scores(logits, [1, 0], columns=("top", "rank", "entropy"))
+    >>> t.top.tolist(), t.rank.tolist(), t.entropy.round(4).tolist()
+    ([0, 0], [2.0, 1.0], [0.0, 0.6931])
+
+    A model whose logits were rounded, against the original:
+
+    >>> base = np.array([[0.3, -1.2, 2.1], [1.7, 0.2, 0.4]], dtype=np.float32)
+    >>> q = sy.token_scores(base.round(), [2, 0], baseline=base)
+    >>> q.kl.round(4).tolist(), q.same_top.tolist(), q.delta_p.round(3).tolist()
+    ([0.0096, 0.0052], [1.0, 1.0], [0.011, 0.144])
 
     Notes
     -----
@@ -206,27 +372,92 @@ def token_scores(
     if x.ndim == 0 or x.shape[-1] == 0:
         raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
     t = np.array(integers(targets, "targets"))  # copied, since it is read more than once and could change meanwhile
-    if t.shape != x.shape[:-1]:
-        raise value_error("targets", f"shape {x.shape[:-1]}, that of logits without its last axis", f"shape {t.shape}")
+    rows = x.shape[:-1]
+    if t.shape != rows and not (t.shape[:-1] == rows and t.ndim == x.ndim and t.shape[-1] > 0):
+        expected = f"shape {rows}, that of logits without its last axis, or {rows} and the number of candidates"
+        raise value_error("targets", expected, f"shape {t.shape}")
     ignored = (
         None
         if ignore_index is None
         else whole(ignore_index, "ignore_index", -(2**63), 2**63 - 1, "a whole number or None")
     )
-    asked = _asked(columns)
-    counted, found = _core.token_scores(x, t, ignore_index=ignored, columns=asked, progress=reporter(progress))
-    values = {name: column.reshape(t.shape) for name, column in zip(asked, found, strict=True)}
-    return TokenScores(counted=counted.reshape(t.shape), **values)
+    asked, pairs = _asked(columns, baseline is not None)
+    options: dict[str, Any] = {
+        "ignore_index": ignored, "columns": asked,
+        "counted": None if where is None else np.array(booleans(where, "where", t.shape), order="C"),
+        "bias": None if bias is None else _bias(bias, x.shape[-1]), "scale": _factor(scale),
+        "softcap": _above_zero(softcap, "softcap"), "temperature": _above_zero(temperature, "temperature"),
+        "label_smoothing": fraction(label_smoothing, "label_smoothing"), "progress": reporter(progress),
+    }  # fmt: skip
+    if baseline is None:
+        counted, found = _core.token_scores(x, t, **options)
+        return TokenScores(counted=counted.reshape(t.shape), **_shaped(asked, found, t.shape, rows))
+    base = floats(baseline, "baseline", contiguous=False, table=True)
+    if base.shape != x.shape:
+        raise value_error("baseline", f"the shape of logits, {x.shape}", f"shape {base.shape}")
+    counted, (new, old, apart) = _core.token_pairs(x, base, t, pairs=pairs, **options)
+    counted = counted.reshape(t.shape)
+    of_base = TokenScores(counted=counted, **_shaped(asked, old, t.shape, rows))
+    values = _shaped(asked, new, t.shape, rows) | _shaped(pairs, apart, t.shape, rows)
+    return TokenScores(counted=counted, baseline=of_base, **values)
 
 
-def _asked(columns: str | Iterable[str]) -> Sequence[str]:
-    """The names of the columns to compute."""
-    if columns is ALWAYS:
-        return ALWAYS
-    known = names("tokens.columns")
+def _shaped(
+    listed: Sequence[str], found: Iterable[NDArray[np.float64]], each: tuple[int, ...], rows: tuple[int, ...]
+) -> dict[str, Any]:
+    """The columns by name, one entry a target or one a row."""
+    shaped: dict[str, Any] = {
+        name: column.reshape(rows if name in OF_ROW else each) for name, column in zip(listed, found, strict=True)
+    }
+    if "top" in shaped:
+        shaped["top"] = np.where(np.isnan(shaped["top"]), -1.0, shaped["top"]).astype(np.int64)
+    return shaped
+
+
+def _bias(bias: ArrayLike, width: int) -> NDArray[np.float64]:
+    """The numbers that are added to the logits of each class."""
+    numbers = np.array(to_float64(floats(bias, "bias", ndim=1, numbers=True)))
+    if numbers.shape != (width,):
+        raise value_error("bias", f"one number per class, {width}", f"shape {numbers.shape}")
+    if np.isnan(numbers).any():
+        raise value_error("bias", "numbers", f"nan at index [{int(np.isnan(numbers).argmax())}]")
+    return numbers
+
+
+def _factor(scale: float | None) -> float | None:
+    """The factor of the logits."""
+    if scale is None:
+        return None
+    x = number(scale, "scale", "a finite number other than 0, or None")
+    if not np.isfinite(x) or x == 0:
+        raise value_error("scale", "a finite number other than 0, or None", str(scale))
+    return x
+
+
+def _above_zero(value: float | None, name: str) -> float | None:
+    """A bound or divisor of the logits."""
+    if value is None:
+        return None
+    x = number(value, name, "a number above 0, or None")
+    if not 0 < x < np.inf:
+        raise value_error(name, "a number above 0, or None", str(value))
+    return x
+
+
+def _asked(columns: str | Iterable[str] | None, compared: bool) -> tuple[Sequence[str], Sequence[str]]:
+    """The names of the columns to compute, and of those that compare with a baseline."""
+    if columns is None:
+        return ALWAYS, COMPARED if compared else ()
+    known, pairs = names("tokens.columns"), names("tokens.pair_columns")
     try:
         given = (columns,) if isinstance(columns, str) else tuple(columns)
     except TypeError:
         raise type_error("columns", f"names of columns, of {', '.join(known)}, or 'all'", shown(columns)) from None
-    asked = {choice(name, "columns", (*known, "all")) for name in given}
-    return [name for name in known if name in asked or name in ALWAYS or "all" in asked]
+    if not compared and (alone := [name for name in given if isinstance(name, str) and name in pairs]):
+        raise value_error("columns", "columns of one model where there is no baseline", repr(alone[0]))
+    asked = {choice(name, "columns", (*known, *(pairs if compared else ()), "all")) for name in given}
+    every = "all" in asked
+    return (
+        [name for name in known if every or name in asked or name in ALWAYS],
+        [name for name in pairs if compared and (every or name in asked)],
+    )

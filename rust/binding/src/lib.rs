@@ -67,6 +67,8 @@ mod _core {
     #[pymodule_export]
     use crate::registries::registries;
     #[pymodule_export]
+    use crate::tokens::pairs::token_pairs;
+    #[pymodule_export]
     use crate::tokens::perplexity::PerplexityTotals;
     #[pymodule_export]
     use crate::tokens::scores::{sequence_nll, token_scores};

@@ -4,7 +4,7 @@ use crate::intervals::{Adjust, Alternative, few_clusters, multinomial, proportio
 use crate::named::Registry;
 use crate::optim::{Cooldown, Decay, Interpolate, Rise, Rule, WeightDecay};
 use crate::preference::Loss;
-use crate::tokens::{Column, Folds, Unit};
+use crate::tokens::{Column, Folds, PairColumn, Unit};
 use crate::uncertainty;
 
 /// The tables. A test compares this list with every use of [`named!`](crate::named!) in the source.
@@ -26,6 +26,7 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<Loss>(),
     Registry::of::<Column>(),
     Registry::of::<Folds>(),
+    Registry::of::<PairColumn>(),
     Registry::of::<Unit>(),
     Registry::of::<uncertainty::Name>(),
     Registry::of::<uncertainty::Method>(),

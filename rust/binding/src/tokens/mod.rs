@@ -1,4 +1,5 @@
 //! The binding of tokens: scores of logits, and perplexity.
 
+pub mod pairs;
 pub mod perplexity;
 pub mod scores;

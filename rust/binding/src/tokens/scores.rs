@@ -6,45 +6,92 @@ use crate::give::{Give, Given, value_error};
 use crate::take::{listed, named};
 use numpy::{PyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use steelyard_kernels::grid::{Progress, Stopped};
+use steelyard_kernels::named::Named;
 use steelyard_kernels::rows::{Rows, Source};
-use steelyard_kernels::tokens::{self, Column, Unscorable};
+use steelyard_kernels::tokens::{
+    self, Asked, Column, Logit, Targets, TokenScores, Transform, Transformed, Unscorable,
+};
 use steelyard_kernels::with_dtype;
 
 type PyScores<'py> = (Bound<'py, PyArray1<bool>>, Vec<Bound<'py, PyArray1<f64>>>);
 
-/// Scores each row of `[..., V]` logits and its target. Returns whether each row counts, and the requested columns, in
-/// the order of `columns`.
+/// Scores each row of `[..., V]` logits and its targets, as many per row as `targets` has for each. Returns whether each
+/// target counts, and the requested columns, in the order of `columns`, with one entry per target or per row.
 #[pyfunction]
-#[pyo3(signature = (logits, targets, *, ignore_index, columns, progress=None))]
+#[pyo3(signature = (
+    logits, targets, *, ignore_index, columns, counted=None, bias=None, scale=None, softcap=None, temperature=None,
+    label_smoothing=0.0, progress=None
+))]
+#[allow(clippy::too_many_arguments)] // the keywords of the Python function
 pub fn token_scores<'py>(
     py: Python<'py>,
     logits: &Bound<'py, PyAny>,
     targets: &Bound<'py, PyAny>,
     ignore_index: Option<i64>,
     columns: &Bound<'py, PyAny>,
+    counted: Option<&Bound<'py, PyAny>>,
+    bias: Option<&Bound<'py, PyAny>>,
+    scale: Option<f64>,
+    softcap: Option<f64>,
+    temperature: Option<f64>,
+    label_smoothing: f64,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Given<PyScores<'py>> {
-    let columns = column_names(columns)?;
+    let columns: Vec<Column> = names(columns)?;
     let rows = float_rows(logits, "logits")?;
     let classes = slice::<i64>(targets, "targets")?;
+    let counted = counted.map(|counted| slice::<u8>(counted, "counted")).transpose()?;
+    let bias = bias.map(|bias| slice::<f64>(bias, "bias")).transpose()?;
+    if counted.is_some_and(|counted| counted.len() != classes.len()) {
+        return Err(value_error("counted: expected one per target".to_owned()));
+    }
+    let asked = Asked { columns: &columns, label_smoothing };
+    let transform = Transform { bias, scale, softcap, temperature };
     let outcome = with_dtype!(rows, x => {
-        if x.count() != classes.len() {
-            return Err(value_error(format!(
-                "targets: expected one per row of logits, {}; got {}", x.count(), classes.len()
-            )));
+        let targets = Targets { classes, per_row: per_row(x.count(), classes.len())?, ignore: ignore_index, counted };
+        if bias.is_some_and(|bias| bias.len() != x.width()) {
+            return Err(value_error(format!("bias: expected one number per class, {}", x.width())));
         }
         let source = Source::Lent(&x);
         call(py, progress, x.count(), |progress| {
-            tokens::token_scores(source, classes, ignore_index, &columns, progress)
+            if transform.is_nothing() {
+                return tokens::token_scores(source, targets, asked, progress);
+            }
+            scored_as_made(source, transform, targets, asked, progress)
         })
     })?;
-    let mut scores = outcome.map_err(|refusal| refused(refusal, logits, classes, ignore_index))?;
+    let shapes = Shapes { logits: shape_of(logits), targets: shape_of(targets) };
+    let mut scores = outcome.map_err(|refusal| refused(refusal, "logits", &shapes, classes, ignore_index))?;
     let counted = copied(py, &scores.counted)?;
     let values: PyResult<Vec<_>> = columns.iter().map(|&column| given(py, scores.take(column))).collect();
     Ok(Give((counted, values?)))
 }
 
-fn column_names(names: &Bound<'_, PyAny>) -> PyResult<Vec<Column>> {
+/// Scores logits that are transformed while they are read.
+fn scored_as_made<T: Logit>(
+    source: Source<'_, T>,
+    transform: Transform<'_>,
+    targets: Targets<'_>,
+    asked: Asked<'_>,
+    progress: Progress<'_>,
+) -> Result<Result<TokenScores, Unscorable>, Stopped> {
+    let made = Transformed::<T, T::Real>::new(source, transform)?;
+    tokens::token_scores(Source::Made(&made), targets, asked, progress)
+}
+
+/// How many targets each of `rows` rows has.
+pub fn per_row(rows: usize, targets: usize) -> PyResult<usize> {
+    let each = targets.checked_div(rows).unwrap_or(1);
+    if each * rows != targets || each == 0 {
+        return Err(value_error(format!(
+            "targets: expected one per row of logits, {rows}, or the same number for each; got {targets}"
+        )));
+    }
+    Ok(each)
+}
+
+pub fn names<T: Named>(names: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
     listed::<String>(names)?.iter().map(|name| named(name)).collect()
 }
 
@@ -69,35 +116,45 @@ pub fn sequence_nll<'py>(
     given(py, sums)
 }
 
+/// The shapes of the arrays, for the places that messages name.
+pub struct Shapes {
+    pub logits: Vec<usize>,
+    pub targets: Vec<usize>,
+}
+
+pub fn shape_of(array: &Bound<'_, PyAny>) -> Vec<usize> {
+    array.cast::<PyUntypedArray>().map(|array| array.shape().to_vec()).unwrap_or_default()
+}
+
 /// The exception for logits or targets that cannot be scored.
-fn refused(
+pub fn refused(
     refusal: Unscorable,
-    logits: &Bound<'_, PyAny>,
+    name: &str,
+    shapes: &Shapes,
     targets: &[i64],
     ignore_index: Option<i64>,
 ) -> PyErr {
-    let shape = logits.cast::<PyUntypedArray>().map(|array| array.shape().to_vec()).unwrap_or_default();
-    let (leading, width) = shape.split_at(shape.len().saturating_sub(1));
+    let (leading, width) = shapes.logits.split_at(shapes.logits.len().saturating_sub(1));
     let place = |row| coordinates(row, leading);
     value_error(match refusal {
-        Unscorable::Target { row } => {
+        Unscorable::Target { index } => {
             let ignored = ignore_index.map_or(String::new(), |index| format!(", or ignore_index = {index}"));
             let classes = width.first().copied().unwrap_or(0);
             format!(
                 "targets: expected class indices from 0 up to, not including, V = {classes}{ignored}; got {} \
                  at index [{}]",
-                targets[row],
-                place(row)
+                targets[index],
+                coordinates(index, &shapes.targets)
             )
         }
         Unscorable::Logit { row, column, value } => format!(
-            "logits: expected finite numbers, or -inf for a class that is masked; got {} at index [{}{}{column}]",
+            "{name}: expected finite numbers, or -inf for a class that is masked; got {} at index [{}{}{column}]",
             value.to_string().to_lowercase(),
             place(row),
             if leading.is_empty() { "" } else { ", " }
         ),
         Unscorable::NoMass { row } => format!(
-            "logits: expected at least one class above -inf in every row that counts; got none in row [{}]; \
+            "{name}: expected at least one class above -inf in every row that counts; got none in row [{}]; \
              leave the row out by ignore_index",
             place(row)
         ),

@@ -24,15 +24,29 @@ pub struct EntropySums {
     moment: f64,
 }
 
+impl EntropySums {
+    /// Adds the sums of a block.
+    #[inline(always)]
+    pub fn add(&mut self, sum_exp: f64, below: f64, moment: f64) {
+        self.sum_exp += sum_exp;
+        self.below += below;
+        self.moment += moment;
+    }
+}
+
 impl<T: Logit> Fold<T> for EntropySums {
     const EMPTY: Self = EntropySums { sum_exp: 0.0, below: 0.0, moment: 0.0 };
 
     #[inline(always)]
-    fn block<I: Isa>(&mut self, block: &[T], max: T::Real) {
-        let [sum_exp, below, moment] = sums_of_terms::<I, T, Self, 3>(block, max);
-        self.sum_exp += sum_exp;
-        self.below += below;
-        self.moment += moment;
+    fn block<I: Isa>(&mut self, block: &[T], max: T::Real, below: bool) {
+        if below {
+            // In nearly all blocks every logit is below the maximum, and the first two sums are one.
+            let [sum_exp, moment] = sums_of_terms::<I, T, Lower, 2>(block, max);
+            self.add(sum_exp, sum_exp, moment);
+        } else {
+            let [sum_exp, below, moment] = sums_of_terms::<I, T, WithTop, 3>(block, max);
+            self.add(sum_exp, below, moment);
+        }
     }
 
     #[inline(always)]
@@ -49,17 +63,36 @@ impl<T: Logit> Fold<T> for EntropySums {
     }
 
     #[inline(always)]
+    fn merge(&mut self, other: Self) {
+        self.add(other.sum_exp, other.below, other.moment);
+    }
+
+    #[inline(always)]
     fn finish(self) -> Sums {
-        Sums { sum_exp: self.sum_exp, below: self.below, moment: self.moment }
+        let EntropySums { sum_exp, below, moment } = self;
+        Sums { sum_exp, below, moment, ..Sums::NONE }
     }
 }
 
-impl Terms<3> for EntropySums {
+/// The sums of exp(d) and of d exp(d), where all logits are below the maximum.
+struct Lower;
+
+impl Terms<2> for Lower {
+    #[inline(always)]
+    fn add<I: Isa, R: Exponential>([sum_exp, moment]: [R; 2], x: R, max: R) -> [R; 2] {
+        let term = R::term::<I>(x, max);
+        [R::plus::<I>(sum_exp, term), R::plus::<I>(moment, term.times(term.difference))]
+    }
+}
+
+/// The sums of exp(d), of exp(d) below the maximum, and of d exp(d).
+struct WithTop;
+
+impl Terms<3> for WithTop {
     #[inline(always)]
     fn add<I: Isa, R: Exponential>([sum_exp, below, moment]: [R; 3], x: R, max: R) -> [R; 3] {
         let term = R::term::<I>(x, max);
-        // Where d is so low (-inf included) that exp(d) is negligible, the product with d must be negligible too.
-        let d = if term.difference < R::NOTHING_BELOW { R::default() } else { term.difference };
+        let d = term.difference;
         let lower = term.only_if(d < R::default());
         [R::plus::<I>(sum_exp, term), R::plus::<I>(below, lower), R::plus::<I>(moment, lower.times(d))]
     }
@@ -68,11 +101,12 @@ impl Terms<3> for EntropySums {
 #[cfg(test)]
 mod tests {
     use crate::rows::{Source, Table};
-    use crate::tokens::{Column, Logit, token_scores};
+    use crate::tokens::{Column, Logit, Targets, token_scores};
 
     fn entropy<T: Logit>(row: &[T]) -> f64 {
         let table = Table::new(row, row.len()).unwrap();
-        let scores = token_scores(Source::Lent(&table), &[0], None, &[Column::Entropy], &mut |_| true);
+        let asked = [Column::Entropy][..].into();
+        let scores = token_scores(Source::Lent(&table), Targets::new(&[0]), asked, &mut |_| true);
         scores.unwrap().unwrap()[Column::Entropy][0]
     }
 

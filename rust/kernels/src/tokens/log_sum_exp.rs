@@ -22,7 +22,7 @@ impl<T: Logit> Fold<T> for SumExp {
     const EMPTY: Self = SumExp(0.0);
 
     #[inline(always)]
-    fn block<I: Isa>(&mut self, block: &[T], max: T::Real) {
+    fn block<I: Isa>(&mut self, block: &[T], max: T::Real, _below: bool) {
         let [sum] = sums_of_terms::<I, T, Self, 1>(block, max);
         self.0 += sum;
     }
@@ -30,6 +30,11 @@ impl<T: Logit> Fold<T> for SumExp {
     #[inline(always)]
     fn rescale(&mut self, raise: Raise) {
         self.0 *= raise.scale;
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, other: Self) {
+        self.0 += other.0;
     }
 
     #[inline(always)]

@@ -1,18 +1,19 @@
 //! Sums over a block of logits x whose terms are computed from exp(x - M), where M is the largest logit so far.
 
+use crate::math::{exp_and_bend32, exp_and_bend64, exp32_nonpositive, exp64_nonpositive, tanh32, tanh64};
 use crate::simd::{Bf16, Element, F16, Isa, Real, tree64};
 
 /// Lanes of a sum; a multiple of every vector width in use.
 pub const LANES: usize = 32;
 /// How many terms are added to a lane in its own precision before it is added to an f64 total.
-const STEPS: usize = 2;
+pub const STEPS: usize = 2;
 /// Lanes of the f64 totals.
-const WIDE: usize = 8;
+pub const WIDE: usize = 8;
 
 /// An element type of logits, with the type in which its exponentials are computed.
 pub trait Logit: Element + Default {
     /// The type in which exponentials are computed: f64 for f64, f32 for all others.
-    type Real: Exponential;
+    type Real: Exponential + Logit<Real = Self::Real>;
     /// The value in that type, exactly.
     fn real(self) -> Self::Real;
 }
@@ -39,19 +40,33 @@ logit! {
 pub trait Exponential: Real {
     /// -infinity, the neutral element of the maximum.
     const LOWEST: Self;
-    /// Where x - max is below this, exp(x - max) is computed as 0 or as a number that is negligible beside 1.
-    const NOTHING_BELOW: Self;
     /// exp(x - max) for `x <= max`, NaN for NaN.
     fn term<I: Isa>(x: Self, max: Self) -> Term<Self>;
+    /// Where sums of squares start. It is negligible beside a sum of at least 1, and while a sum is not smaller, adding
+    /// the square of a negligible term gives no subnormal number, which many processors compute slowly.
+    const TINY: Self;
     /// `sum` plus the term, rounded once.
     fn plus<I: Isa>(sum: Self, term: Term<Self>) -> Self;
+    /// `sum` plus the square of the term.
+    fn plus_square<I: Isa>(sum: Self, term: Term<Self>) -> Self;
+    /// The hyperbolic tangent.
+    #[must_use]
+    fn tanh<I: Isa>(self) -> Self;
+    /// exp(x) for `x <= 0`, 0 where it is negligible beside 1.
+    fn exp<I: Isa>(x: Self) -> Self;
+    /// Where exponentials are computed as 0, and the least argument of [`Self::exp_and_bend`].
+    const LEAST: Self;
+    /// How many terms of the series of a divergence reach this precision.
+    const JS_TERMS: usize;
+    /// exp(x), and exp(x) - 1 - x without cancellation, for x from `LEAST` to 0.
+    fn exp_and_bend<I: Isa>(x: Self) -> (Self, Self);
 }
 
 /// exp(x - max) as a product whose second factor is a power of two. The fused multiply-add that adds the term to a sum
 /// also multiplies by it, so that the multiplication needs no instruction and no rounding of its own.
 #[derive(Clone, Copy)]
 pub struct Term<R> {
-    /// x - max, rounded.
+    /// x - max, rounded, but not so low (-inf) that its product with an exponential of 0 were not 0.
     pub difference: R,
     /// The first factor, 2^f.
     power: R,
@@ -75,18 +90,20 @@ impl<R: Exponential> Term<R> {
 
 impl Exponential for f32 {
     const LOWEST: f32 = f32::NEG_INFINITY;
-    const NOTHING_BELOW: f32 = -87.0;
+    const TINY: f32 = 1e-30;
+    const LEAST: f32 = -88.0;
+    const JS_TERMS: usize = 6;
 
     /// exp(d) = 2^n 2^f with n = round(d log2 e) and |f| <= 1/2; 2^f by a minimax polynomial with p(0) = 1 (relative
     /// error 1.1e-7 with these f32 coefficients). Adding 1.5 * 2^23 + 127 leaves n + 127, the biased exponent, in the
     /// low bits, so that a shift gives 2^n. Multiplying by it keeps a NaN a NaN, which integer arithmetic on the
-    /// exponent would not. Below -87 the result is exp(-87) = 1.6e-38, which is negligible beside a sum of at least 1.
+    /// exponent would not. Where d is below -87.7, n is -127, whose biased exponent 0 gives 0 for 2^n.
     #[inline(always)]
     fn term<I: Isa>(x: f32, max: f32) -> Term<f32> {
         const BIASED: f32 = 12_583_039.0;
         const LOG2_E: f32 = std::f32::consts::LOG2_E;
         let difference = x - max;
-        let d = if difference < Self::NOTHING_BELOW { Self::NOTHING_BELOW } else { difference };
+        let d = if difference < Self::LEAST { Self::LEAST } else { difference };
         let shifted = I::fma32(d, LOG2_E, BIASED);
         let n = shifted - BIASED;
         let f = I::fma32(d, LOG2_E, -n);
@@ -94,33 +111,83 @@ impl Exponential for f32 {
         for bits in [0x3c1e_7544, 0x3d63_5ba9, 0x3e75_fcde, 0x3f31_7215, 0x3f80_0000] {
             power = I::fma32(power, f, f32::from_bits(bits));
         }
-        Term { difference, power, scale: f32::from_bits(shifted.to_bits() << 23) }
+        Term { difference: d, power, scale: f32::from_bits(shifted.to_bits() << 23) }
     }
 
     #[inline(always)]
     fn plus<I: Isa>(sum: f32, term: Term<f32>) -> f32 {
         I::fma32(term.power, term.scale, sum)
     }
+
+    #[inline(always)]
+    fn plus_square<I: Isa>(sum: f32, term: Term<f32>) -> f32 {
+        let value = term.power * term.scale;
+        I::fma32(value, value, sum)
+    }
+
+    #[inline(always)]
+    fn tanh<I: Isa>(self) -> f32 {
+        tanh32::<I>(self)
+    }
+
+    #[inline(always)]
+    fn exp<I: Isa>(x: f32) -> f32 {
+        exp32_nonpositive::<I>(if x < Self::LEAST { Self::LEAST } else { x })
+    }
+
+    #[inline(always)]
+    fn exp_and_bend<I: Isa>(x: f32) -> (f32, f32) {
+        exp_and_bend32::<I>(x)
+    }
 }
 
 impl Exponential for f64 {
     const LOWEST: f64 = f64::NEG_INFINITY;
-    const NOTHING_BELOW: f64 = -708.396;
+    const TINY: f64 = 1e-300;
+    const LEAST: f64 = -709.0;
+    const JS_TERMS: usize = 14;
 
     #[inline(always)]
     fn term<I: Isa>(x: f64, max: f64) -> Term<f64> {
         let difference = x - max;
-        Term { difference, power: crate::math::exp64_nonpositive::<I>(difference), scale: 1.0 }
+        let d = if difference < Self::LEAST { Self::LEAST } else { difference };
+        Term { difference: d, power: exp64_nonpositive::<I>(d), scale: 1.0 }
     }
 
     #[inline(always)]
     fn plus<I: Isa>(sum: f64, term: Term<f64>) -> f64 {
         sum + term.power
     }
+
+    #[inline(always)]
+    fn plus_square<I: Isa>(sum: f64, term: Term<f64>) -> f64 {
+        I::fma64(term.power, term.power, sum)
+    }
+
+    #[inline(always)]
+    fn tanh<I: Isa>(self) -> f64 {
+        tanh64::<I>(self)
+    }
+
+    #[inline(always)]
+    fn exp<I: Isa>(x: f64) -> f64 {
+        exp64_nonpositive::<I>(if x < Self::LEAST { Self::LEAST } else { x })
+    }
+
+    #[inline(always)]
+    fn exp_and_bend<I: Isa>(x: f64) -> (f64, f64) {
+        exp_and_bend64::<I>(x)
+    }
 }
 
 /// `K` sums over the elements of a row whose terms are computed from exp(x - max).
 pub trait Terms<const K: usize> {
+    /// What each lane starts from.
+    #[inline(always)]
+    fn start<R: Exponential>() -> [R; K] {
+        [R::default(); K]
+    }
+
     /// The sums with the terms of one element added.
     fn add<I: Isa, R: Exponential>(sums: [R; K], x: R, max: R) -> [R; K];
 }
@@ -133,13 +200,13 @@ pub fn sums_of_terms<I: Isa, T: Logit, F: Terms<K>, const K: usize>(block: &[T],
     let (groups, rest) = body.as_chunks::<STEPS>();
     let mut wide = [[0.0; WIDE]; K];
     for group in groups {
-        let mut lanes = [[T::Real::default(); LANES]; K];
+        let mut lanes = started::<T, F, K>();
         for chunk in group {
             add::<I, T, F, K>(&mut lanes, chunk, max);
         }
-        fold(&mut wide, lanes);
+        fold_lanes(&mut wide, lanes);
     }
-    let mut lanes = [[T::Real::default(); LANES]; K];
+    let mut lanes = started::<T, F, K>();
     for chunk in rest {
         add::<I, T, F, K>(&mut lanes, chunk, max);
     }
@@ -149,12 +216,23 @@ pub fn sums_of_terms<I: Isa, T: Logit, F: Terms<K>, const K: usize>(block: &[T],
             add_one::<I, T, F, K>(&mut lanes, i, last[i], max);
         }
     }
-    fold(&mut wide, lanes);
+    fold_lanes(&mut wide, lanes);
     let mut sums = [0.0; K];
     for k in 0..K {
         sums[k] = tree64(wide[k]);
     }
     sums
+}
+
+/// The lanes before anything was added.
+#[inline(always)]
+fn started<T: Logit, F: Terms<K>, const K: usize>() -> [[T::Real; LANES]; K] {
+    let start = F::start::<T::Real>();
+    let mut lanes = [[T::Real::default(); LANES]; K];
+    for k in 0..K {
+        lanes[k] = [start[k]; LANES];
+    }
+    lanes
 }
 
 #[inline(always)]
@@ -188,7 +266,7 @@ fn add_one<I: Isa, T: Logit, F: Terms<K>, const K: usize>(
 
 /// Halves the lanes until [`WIDE`] are left, and adds these to the f64 totals.
 #[inline(always)]
-fn fold<R: Real, const K: usize>(wide: &mut [[f64; WIDE]; K], mut lanes: [[R; LANES]; K]) {
+pub fn fold_lanes<R: Real, const K: usize>(wide: &mut [[f64; WIDE]; K], mut lanes: [[R; LANES]; K]) {
     for k in 0..K {
         let mut half = LANES / 2;
         while half >= WIDE {

@@ -10,7 +10,8 @@ use steelyard_kernels::rows::{Source, Table};
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{
-    Batch, Column, Logit, Per, Totals, Unit, stratified_perplexity, sum_batch, token_scores,
+    Asked, Batch, Column, Logit, Models, PairColumn, Per, Targets, Totals, Unit, pair_scores,
+    stratified_perplexity, sum_batch, token_scores,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -18,6 +19,9 @@ pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "float64", scores::<f64>),
     entry("tokens.token_scores", "bfloat16", scores::<Bf16>),
     entry("tokens.token_scores", "float16", scores::<F16>),
+    entry("tokens.pair_scores", "float32", pairs::<f32>),
+    entry("tokens.pair_scores", "float64", pairs::<f64>),
+    entry("tokens.pair_scores", "bfloat16", pairs::<Bf16>),
     entry("tokens.perplexity", "float64", perplexity),
     entry("tokens.perplexity_strata", "float64", strata),
 ];
@@ -34,13 +38,33 @@ fn scores<T: Draw + Logit>(n: usize) -> Run {
     Box::new(move |digest| {
         let table = given(Table::new(&logits, width).ok_or("rows of no class"));
         let source = Source::Lent(&table);
-        let scores = given(given(token_scores(source, &targets, Some(IGNORE), Column::ALL, &mut |_| true)));
+        let targets = Targets { ignore: Some(IGNORE), ..Targets::new(&targets) };
+        let asked = Asked { columns: Column::ALL, label_smoothing: 0.125 };
+        let scores = given(given(token_scores(source, targets, asked, &mut |_| true)));
         for &column in Column::ALL {
             digest.of(column.name()).doubles(&scores[column]);
         }
         let counted = digest.of("counted");
         for one in scores.counted {
             counted.word(one.into());
+        }
+    })
+}
+
+/// Two models' logits for the same rows.
+fn pairs<T: Draw + Logit>(n: usize) -> Run {
+    let width = n.clamp(1, WIDEST);
+    let [new, base]: [Vec<T>; 2] = [36, 37].map(|stream| tame(n / width * width, stream));
+    let targets: Vec<i64> = words(n / width, 38).map(|word| (word % width as u64) as i64).collect();
+    Box::new(move |digest| {
+        let [a, b] = [&new, &base].map(|rows| given(Table::new(rows, width).ok_or("rows of no class")));
+        let models = Models { new: Source::Lent(&a), base: Source::Lent(&b) };
+        let asked = Asked::from(&[Column::Nll][..]);
+        let targets = Targets::new(&targets);
+        let scores = given(pair_scores(models, targets, asked, PairColumn::ALL, &mut |_| true));
+        let scores = given(scores.map_err(|refusal| refusal.reason));
+        for &column in PairColumn::ALL {
+            digest.of(column.name()).doubles(&scores[column]);
         }
     })
 }

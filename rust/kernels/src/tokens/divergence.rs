@@ -1,0 +1,226 @@
+//! How far two distributions lie apart, from the logits of both: sums whose terms are never negative.
+//!
+//! For a class with probabilities p (new) and q (base), let t = -|log p - log q| and w the larger of both, so that the
+//! smaller is w exp(t). Since the probabilities sum to 1,
+//! KL(q, p) = sum q (log q - log p) = sum (q (log q - log p) - q + p),
+//! whose terms are w (exp(t) - 1 - t) where q is the larger, and w (1 - exp(t) + t exp(t)) where p is. None is negative,
+//! all are exactly 0 for equal rows, and an error of the normalisers of the two rows enters only by its square. The sum
+//! sum q (log q - log p) itself has terms of both signs, which cancel, and may end below 0.
+
+use super::fold::BLOCK;
+use super::terms::{Exponential, LANES, Logit, STEPS, WIDE, fold_lanes};
+use crate::simd::{Element, Isa, Real, tree64};
+
+/// The constants of a pair of rows. Logarithms of normalisers are a rounded number and its rounding error.
+#[derive(Clone, Copy)]
+struct Constants<R> {
+    new: [R; 2],
+    base: [R; 2],
+    /// Difference of the logarithms of the normalisers, new minus base.
+    apart: R,
+}
+
+/// The sums over a pair of rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Divergence {
+    /// KL of the new row from the base, sum q log(q / p).
+    pub kl: f64,
+    /// KL of the base row from the new, sum p log(p / q).
+    pub kl_reverse: f64,
+    /// Total variation, sum |p - q| / 2.
+    pub tv: f64,
+    /// Jensen and Shannon's, the mean of the KL of both from their mean; 0 where it was not asked for.
+    pub js: f64,
+}
+
+/// The rows of two models that are compared, block by block.
+#[derive(Clone, Copy)]
+pub struct Compared<T: Logit> {
+    constants: Constants<T::Real>,
+    sums: [f64; 4],
+}
+
+impl<T: Logit> Compared<T> {
+    /// Before anything was compared, for rows with these log Z.
+    #[inline(always)]
+    pub fn new(new: f64, base: f64) -> Self {
+        let apart = T::Real::from_f64(new - base);
+        Compared { constants: Constants { new: split(new), base: split(base), apart }, sums: [0.0; 4] }
+    }
+
+    /// Adds a block of both rows.
+    #[inline(always)]
+    pub fn block<I: Isa>(&mut self, new: &[T], base: &[T], with_js: bool) {
+        debug_assert!(new.len() == base.len() && new.len() <= BLOCK);
+        if with_js {
+            let sums = sums_of_pairs::<I, T, WithJs, 4>(new, base, self.constants);
+            for k in 0..4 {
+                self.sums[k] += sums[k];
+            }
+        } else {
+            let sums = sums_of_pairs::<I, T, WithoutJs, 3>(new, base, self.constants);
+            for k in 0..3 {
+                self.sums[k] += sums[k];
+            }
+        }
+    }
+
+    /// The sums of the whole rows.
+    #[inline(always)]
+    pub fn finish(&self) -> Divergence {
+        let [kl, kl_reverse, absolute, js] = self.sums;
+        Divergence { kl, kl_reverse, tv: 0.5 * absolute, js }
+    }
+}
+
+/// A number as one of lower precision and what is left.
+#[inline(always)]
+fn split<R: Real>(x: f64) -> [R; 2] {
+    let high = R::from_f64(x);
+    [high, R::from_f64(x - high.to_f64())]
+}
+
+/// What two probabilities of a class contribute.
+struct Pair<R> {
+    kl: R,
+    kl_reverse: R,
+    /// |p - q|.
+    absolute: R,
+    /// The larger of both.
+    larger: R,
+    /// -|log p - log q|, and its exponential.
+    t: R,
+    ratio: R,
+}
+
+#[inline(always)]
+fn pair<I: Isa, R: Exponential>(new: R, base: R, of: Constants<R>) -> Pair<R> {
+    let (zero, one) = (R::default(), R::from_f64(1.0));
+    let difference = (new - base) - of.apart;
+    let base_larger = difference <= zero;
+    let t = if base_larger { difference } else { -difference };
+    let log_larger =
+        if base_larger { (base - of.base[0]) - of.base[1] } else { (new - of.new[0]) - of.new[1] };
+    let larger = R::exp::<I>(log_larger);
+    let near = if t < R::LEAST { R::LEAST } else { t };
+    let (ratio, bend) = R::exp_and_bend::<I>(near);
+    // Beyond the least argument the exponential is 0, and exp(t) - 1 - t goes on as a line, to infinity.
+    let of_larger = bend + (near - t);
+    // 1 - exp(t), and 1 - exp(t) + t exp(t), which near 0 is computed as t^2 - (1 - t) (exp(t) - 1 - t).
+    let lost = if near < -one { one - ratio } else { -(bend + near) };
+    let of_smaller = if near < -one {
+        R::fma::<I>(near, ratio, lost)
+    } else {
+        R::fma::<I>(near, near, -(bend * (one - near)))
+    };
+    // Where both probabilities are 0, t may be anything, NaN included.
+    let counts = larger > zero;
+    let kl = if base_larger { of_larger } else { of_smaller };
+    let kl_reverse = if base_larger { of_smaller } else { of_larger };
+    Pair {
+        kl: if counts { kl * larger } else { zero },
+        kl_reverse: if counts { kl_reverse * larger } else { zero },
+        absolute: if counts { lost * larger } else { zero },
+        larger,
+        t: near,
+        ratio,
+    }
+}
+
+/// `K` sums over pairs of logits.
+trait Pairs<const K: usize> {
+    fn add<I: Isa, R: Exponential>(sums: [R; K], pair: Pair<R>) -> [R; K];
+}
+
+struct WithoutJs;
+
+impl Pairs<3> for WithoutJs {
+    #[inline(always)]
+    fn add<I: Isa, R: Exponential>([kl, kl_reverse, absolute]: [R; 3], pair: Pair<R>) -> [R; 3] {
+        [kl + pair.kl, kl_reverse + pair.kl_reverse, absolute + pair.absolute]
+    }
+}
+
+struct WithJs;
+
+impl Pairs<4> for WithJs {
+    #[inline(always)]
+    fn add<I: Isa, R: Exponential>([kl, kl_reverse, absolute, js]: [R; 4], pair: Pair<R>) -> [R; 4] {
+        let term = jensen_shannon(&pair);
+        [kl + pair.kl, kl_reverse + pair.kl_reverse, absolute + pair.absolute, js + term]
+    }
+}
+
+/// The term of a class: with m = (p + q) / 2 and s = |p - q| / (p + q), m ((1 + s) log(1 + s) + (1 - s) log(1 - s)) / 2.
+///
+/// In brackets it is s^2/2 + s^4/12 + ..., by which it is computed for small s; else log 2 - log(1 + e) + t e / (1 + e)
+/// with e = exp(t), and log(1 + e) by the series of the inverse hyperbolic tangent of e / (2 + e).
+#[inline(always)]
+fn jensen_shannon<R: Exponential>(pair: &Pair<R>) -> R {
+    let [one, two] = [1.0, 2.0].map(R::from_f64);
+    let sum = one + pair.ratio;
+    let s = (one - pair.ratio) / sum;
+    let square = s * s;
+    let mut series = R::default();
+    for k in (1..=R::JS_TERMS).rev() {
+        series = series * square + R::from_f64(1.0 / (2 * k * (2 * k - 1)) as f64);
+    }
+    let z = pair.ratio / (two + pair.ratio);
+    let z_square = z * z;
+    let mut tangent = R::default();
+    for k in (0..R::JS_TERMS).rev() {
+        tangent = tangent * z_square + R::from_f64(1.0 / (2 * k + 1) as f64);
+    }
+    let far = (R::from_f64(std::f64::consts::LN_2) - two * z * tangent) + pair.t * (pair.ratio / sum);
+    let bracket = if pair.t > R::from_f64(-0.5) { square * series } else { far };
+    if pair.larger > R::default() { pair.larger * (sum / two) * bracket } else { R::default() }
+}
+
+#[inline(always)]
+fn sums_of_pairs<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
+    new: &[T],
+    base: &[T],
+    constants: Constants<T::Real>,
+) -> [f64; K] {
+    let (body, tail) = new.as_chunks::<LANES>();
+    let (other, other_tail) = base.as_chunks::<LANES>();
+    let mut wide = [[0.0; WIDE]; K];
+    let mut lanes = [[T::Real::default(); LANES]; K];
+    for c in 0..body.len().min(other.len()) {
+        for i in 0..LANES {
+            add_one::<I, T, F, K>(&mut lanes, i, body[c][i].real(), other[c][i].real(), constants);
+        }
+        if c % STEPS == STEPS - 1 {
+            fold_lanes(&mut wide, lanes);
+            lanes = [[T::Real::default(); LANES]; K];
+        }
+    }
+    for i in 0..tail.len().min(other_tail.len()) {
+        add_one::<I, T, F, K>(&mut lanes, i, tail[i].real(), other_tail[i].real(), constants);
+    }
+    fold_lanes(&mut wide, lanes);
+    let mut sums = [0.0; K];
+    for k in 0..K {
+        sums[k] = tree64(wide[k]);
+    }
+    sums
+}
+
+/// Adds a pair of logits to lane `i`.
+#[inline(always)]
+fn add_one<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
+    lanes: &mut [[T::Real; LANES]; K],
+    i: usize,
+    new: T::Real,
+    base: T::Real,
+    constants: Constants<T::Real>,
+) {
+    let mut sums = [T::Real::default(); K];
+    for k in 0..K {
+        sums[k] = lanes[k][i];
+    }
+    sums = F::add::<I, T::Real>(sums, pair::<I, T::Real>(new, base, constants));
+    for k in 0..K {
+        lanes[k][i] = sums[k];
+    }
+}

@@ -1,0 +1,191 @@
+//! The kernels that read rows of logits block by block, put the parts of long rows together, and fill the columns.
+
+use super::columns::{Beside, Column};
+use super::fold::{BLOCK, Fold, Folded, block_max};
+use super::ranks::Sought;
+use super::scores::Asked;
+use super::targets::Targets;
+use super::terms::Logit;
+use crate::named::Named;
+use crate::rows::Source;
+use crate::simd::{Isa, Kernel};
+use std::ops::Range;
+
+/// How many rows have their blocks computed together: a product of matrices then reads the second matrix once for all.
+pub const TILE: usize = 16;
+
+/// The arguments of one call.
+#[derive(Clone, Copy)]
+pub struct Plan<'a, T> {
+    pub source: Source<'a, T>,
+    pub targets: Targets<'a>,
+    pub asked: Asked<'a>,
+    /// What its columns need beside sums.
+    pub beside: Beside,
+}
+
+impl<T: Logit> Plan<'_, T> {
+    /// How many rows have targets.
+    pub fn rows(&self) -> usize {
+        self.source.count().min(self.targets.classes.len() / self.targets.per_row.max(1))
+    }
+
+    /// Finds the logits of the targets of a row.
+    #[inline(always)]
+    fn seek(&self, row: usize, sought: &mut [Sought<T::Real>], made: &mut [T]) {
+        for (j, sought) in sought.iter_mut().enumerate() {
+            let index = row * self.targets.per_row + j;
+            // Another thread may change the targets meanwhile, so their range is checked again.
+            let class = self.targets.classes[index] as usize;
+            if self.targets.counts(index) && class < self.source.width() {
+                let logit = match self.source {
+                    Source::Lent(rows) => rows.row(row)[class],
+                    Source::Made(rows) => {
+                        rows.make(&[row], class..class + 1, &mut made[..1]);
+                        made[0]
+                    }
+                };
+                *sought = Sought::new(class, logit.real());
+            }
+        }
+    }
+}
+
+/// Reads the elements `columns` of the rows from `first` on.
+pub struct Read<'a, T: Logit, F> {
+    pub plan: Plan<'a, T>,
+    pub first: usize,
+    pub columns: Range<usize>,
+    pub folded: &'a mut [Folded<T, F>],
+    pub sought: &'a mut [Sought<T::Real>],
+    /// The memory in which blocks are computed; empty where the rows lie in memory.
+    pub tile: &'a mut [T],
+}
+
+impl<T: Logit, F: Fold<T>> Kernel for Read<'_, T, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Read { plan, first, columns, folded, sought, tile } = self;
+        let per_row = plan.targets.per_row;
+        // A row in memory is read alone, to its end; rows that are computed are read together, block by block.
+        let (together, step) = if tile.is_empty() { (1, columns.len()) } else { (TILE, BLOCK) };
+        let mut next = 0;
+        while next < folded.len() {
+            let (mut rows, mut n) = ([0; TILE], 0);
+            while n < together && next < folded.len() {
+                if plan.targets.row_counts(first + next) {
+                    plan.seek(first + next, &mut sought[next * per_row..(next + 1) * per_row], tile);
+                    rows[n] = first + next;
+                    n += 1;
+                }
+                next += 1;
+            }
+            let mut start = columns.start;
+            while n > 0 && start < columns.end {
+                let here = start..columns.end.min(start + step);
+                if let Source::Made(source) = plan.source {
+                    source.make(&rows[..n], here.clone(), &mut tile[..n * here.len()]);
+                }
+                for (i, &row) in rows[..n].iter().enumerate() {
+                    let logits = match plan.source {
+                        Source::Lent(source) => &source.row(row)[here.clone()],
+                        Source::Made(_) => &tile[i * here.len()..(i + 1) * here.len()],
+                    };
+                    let place = row - first;
+                    let sought = &mut sought[place * per_row..(place + 1) * per_row];
+                    read_row::<I, T, F>(&mut folded[place], sought, logits, start, plan.beside);
+                }
+                start = here.end;
+            }
+        }
+    }
+}
+
+/// Reads a stretch of a row, which starts at class `start`.
+#[inline(always)]
+fn read_row<I: Isa, T: Logit, F: Fold<T>>(
+    folded: &mut Folded<T, F>,
+    sought: &mut [Sought<T::Real>],
+    logits: &[T],
+    mut start: usize,
+    beside: Beside,
+) {
+    let mut state = *folded;
+    for block in logits.chunks(BLOCK) {
+        let top = block_max(block);
+        state.read::<I>(block, top, start, beside);
+        if beside.ranks {
+            for sought in &mut *sought {
+                sought.count(block, top, start);
+            }
+        }
+        start += block.len();
+    }
+    *folded = state;
+}
+
+/// Puts the parts of every row together, the first part of all rows coming before the second of all.
+pub struct MergeParts<'a, T: Logit, F> {
+    pub rows: usize,
+    pub per_row: usize,
+    pub folded: &'a mut [Folded<T, F>],
+    pub sought: &'a mut [Sought<T::Real>],
+}
+
+impl<T: Logit, F: Fold<T>> Kernel for MergeParts<'_, T, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let (whole, parts) = self.folded.split_at_mut(self.rows);
+        for (i, part) in parts.iter().enumerate() {
+            whole[i % self.rows].merge::<I>(part);
+        }
+        let targets = self.rows * self.per_row;
+        let (whole, parts) = self.sought.split_at_mut(targets);
+        for (i, part) in parts.iter().enumerate() {
+            whole[i % targets].merge(part);
+        }
+    }
+}
+
+/// Fills the columns that were asked for from the rows that were read; the others are empty. Returns the first row that
+/// has no softmax.
+pub struct Finish<'a, T: Logit, F> {
+    pub plan: Plan<'a, T>,
+    pub first: usize,
+    pub folded: &'a [Folded<T, F>],
+    pub sought: &'a [Sought<T::Real>],
+    pub out: [&'a mut [f64]; Column::ALL.len()],
+}
+
+impl<T: Logit, F: Fold<T>> Kernel for Finish<'_, T, F> {
+    type Out = Option<usize>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Option<usize> {
+        let Finish { plan, first, folded, sought, out } = self;
+        let (per_row, width) = (plan.targets.per_row, plan.source.width());
+        for (i, folded) in folded.iter().enumerate() {
+            if folded.finish(width).is_none() && plan.targets.row_counts(first + i) {
+                return Some(first + i);
+            }
+        }
+        for (column, out) in Column::ALL.iter().zip(out) {
+            // One entry a target, or one a row, which is that of its first target that counts.
+            let each = if column.of_target() { per_row } else { 1 };
+            for (i, out) in out.chunks_mut(each.max(1)).enumerate() {
+                let Some(row) = folded[i].finish(width) else { continue };
+                for (j, sought) in sought[i * per_row..(i + 1) * per_row].iter().enumerate() {
+                    if plan.targets.counts((first + i) * per_row + j) {
+                        let value = column.value::<I>(&row, &sought.finish(), plan.asked.label_smoothing);
+                        out[if column.of_target() { j } else { 0 }] = value;
+                    }
+                }
+            }
+        }
+        None
+    }
+}
