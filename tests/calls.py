@@ -69,7 +69,9 @@ def _(n: int) -> Any:
     return uniform(10 * n, dtype=np.float32).reshape(-1, 1000), np.zeros((n // 100, 3), np.int64)
 
 
-@row("token_scores: two models", "token_pairs", call=lambda d: sy.token_scores(d[0], d[2], baseline=d[1], columns="all"))
+@row(
+    "token_scores: two models", "token_pairs", call=lambda d: sy.token_scores(d[0], d[2], baseline=d[1], columns="all")
+)
 def _(n: int) -> Any:
     new, base = uniform(10 * n, dtype=np.float32), uniform(10 * n, 1, dtype=np.float32)
     return new.reshape(-1, 1000), base.reshape(-1, 1000), np.zeros(n // 100, np.int64)

@@ -87,8 +87,6 @@ def test_calls_take_the_shared_words_and_none_of_later(name: str) -> None:
     parameters = set(inspect.signature(getattr(sy, name)).parameters)
     assert parameters >= TAKES[name]
     assert parameters & LATER <= TAKES[name]
-    if name == "token_scores":
-        assert "baseline" not in parameters
 
 
 @pytest.mark.parametrize("call", [sy.estimate, sy.bootstrap])

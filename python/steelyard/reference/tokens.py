@@ -184,11 +184,12 @@ def token_scores(
 
 def _log_softmax(row: Floats) -> Floats:
     """Log-probabilities of all classes."""
-    return row - row.max() - log_sum_exp(row - row.max())
+    shifted: Floats = row - row.max()
+    return np.asarray(shifted - log_sum_exp(shifted))
 
 
 def _divergence(p: Floats, q: Floats) -> float:
-    """KL divergence of the log-probabilities p from q: the sum of q log(q / p) - q + p, no term of which is negative."""
+    """KL divergence of the log-probabilities p from q, as the sum of q log(q / p) - q + p: no term is negative."""
     real, given = np.exp(p), np.exp(q)
     with np.errstate(invalid="ignore"):
         terms = np.where(given > 0, given * (q - p), 0.0) - given + real
@@ -208,7 +209,8 @@ def kl_reverse(new: Floats, base: Floats, target: int) -> float:
 def js(new: Floats, base: Floats, target: int) -> float:
     """The mean of the KL divergences of the mean of both distributions from each; the target is not used."""
     p, q = _log_softmax(new), _log_softmax(base)
-    m = np.log((np.exp(p) + np.exp(q)) / 2)
+    with np.errstate(divide="ignore"):
+        m = np.log((np.exp(p) + np.exp(q)) / 2)
     return (_divergence(m, p) + _divergence(m, q)) / 2
 
 
@@ -253,7 +255,7 @@ def token_pairs(
     for place in np.ndindex(t.shape):
         for name, column in PAIR_COLUMNS.items():
             if ignore_index is None or t[place] != ignore_index:
-                found[name][place] = column(new[place], base[place], t[place])
+                found[name][place] = column(new[place], base[place], int(t[place]))
     return found
 
 
