@@ -63,6 +63,97 @@ def nll_bf16() -> Row:
     )
 
 
+# What the row of all columns compares with torch; the sums of the others follow from the same softmax.
+COLUMNS = ("nll", "log_z", "top", "correct", "confidence", "entropy", "rank")
+
+
+def _columns_by_hand(torch: Any, logits: Any, targets: Any) -> dict[str, Any]:
+    """The columns as calls of torch, one after another, as evaluation scripts compute them."""
+    log_p = torch.log_softmax(logits, -1)
+    p = log_p.exp()
+    chosen = logits.gather(-1, targets[:, None])
+    top = logits.argmax(-1)
+    return {
+        "nll": torch.nn.functional.cross_entropy(logits, targets, reduction="none"),
+        "log_z": torch.logsumexp(logits, -1), "top": top, "correct": top == targets, "confidence": p.max(-1).values,
+        "entropy": -(p * log_p).sum(-1), "rank": 1 + (logits > chosen).sum(-1),
+    }  # fmt: skip
+
+
+def all_columns() -> Row:
+    """all columns, f32"""
+    torch = torch_with_threads()
+    logits, targets = _inputs(torch)
+
+    def agree(ours: Any, peer: Any) -> None:
+        for name in COLUMNS:
+            np.testing.assert_allclose(getattr(ours, name), peer[name].numpy(), rtol=1e-4)
+
+    return Row(
+        work=f"all columns (entropy, ranks, top, ...), f32 [{ROWS_}, {CLASSES}]",
+        ours=lambda: sy.token_scores(logits, targets, columns="all"),
+        peer=lambda: _columns_by_hand(torch, logits, targets),
+        against="seven of them by torch: `cross_entropy`, `logsumexp`, `argmax`, softmax, entropy, rank",
+        package="torch",
+        at_least=30.0,
+        limit=lambda: sy.token_scores(logits, targets),
+        limit_bytes=logits.nbytes,
+        at_most_limit=1.5,
+        agree=agree,
+    )
+
+
+def one_long_row() -> Row:
+    """one row of 1e7 logits"""
+    torch = torch_with_threads()
+    torch.manual_seed(0)
+    logits, targets = 3 * torch.randn(1, 10_000_000), torch.tensor([5])
+
+    def agree(ours: Any, peer: Any) -> None:
+        np.testing.assert_allclose(ours.nll, peer.numpy(), rtol=1e-5)
+
+    return Row(
+        work="NLL of one row, f32 [1, 1e7]",
+        ours=lambda: sy.token_scores(logits, targets),
+        peer=lambda: torch.nn.functional.cross_entropy(logits, targets, reduction="none"),
+        against='torch `cross_entropy(reduction="none")`',
+        package="torch",
+        at_least=6.0,
+        limit=read_once(logits.numpy()),
+        limit_bytes=logits.nbytes,
+        agree=agree,
+    )
+
+
+def two_models() -> Row:
+    """two models, KL and same top, bf16"""
+    torch = torch_with_threads()
+    torch.manual_seed(0)
+    base = (3 * torch.randn(8192, 32_000)).to(torch.bfloat16)
+    new = (base.float() + 0.1 * torch.randn(8192, 32_000)).to(torch.bfloat16)
+    targets = torch.zeros(8192, dtype=torch.int64)
+    columns = ("kl", "same_top")
+
+    def by_hand() -> tuple[Any, Any]:
+        p, q = torch.log_softmax(new.float(), -1), torch.log_softmax(base.float(), -1)
+        return (q.exp() * (q - p)).sum(-1), new.argmax(-1) == base.argmax(-1)
+
+    def agree(ours: Any, peer: Any) -> None:
+        np.testing.assert_allclose(ours.kl, peer[0].numpy(), rtol=1e-2)
+        np.testing.assert_array_equal(ours.same_top, peer[1].numpy())
+
+    return Row(
+        work="two models, KL and same top, bf16 [8192, 32000]",
+        ours=lambda: sy.token_scores(new, targets, baseline=base, columns=columns),
+        peer=by_hand,
+        against="torch in f32: two `log_softmax`, `exp`, product, sum, two `argmax`",
+        package="torch",
+        at_least=20.0,
+        limit_bytes=new.nbytes + base.nbytes,
+        agree=agree,
+    )
+
+
 def by_classes() -> Growth:
     """NLL, f32, by classes"""
 
@@ -101,5 +192,5 @@ def by_threads() -> Growth:
     return Growth(work=work, unit="logit", sizes=(1, 2), make=make, units=logits.size)
 
 
-ROWS = [nll_f32, nll_bf16]
+ROWS = [nll_f32, nll_bf16, all_columns, one_long_row, two_models]
 GROWTH = [by_classes, by_tokens, by_threads]

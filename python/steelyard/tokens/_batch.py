@@ -13,9 +13,8 @@ from .._clusters import Names, codes_and_names, taken
 from .._rows import Selection, is_nan, less
 from .._strides import coded
 from ..errors import type_error, value_error
-from .scores import TokenScores
 
-__all__ = ["COUNTS", "EXCLUDED", "Batch", "batch_of"]
+__all__ = ["COUNTS", "EXCLUDED", "IGNORED", "Batch", "batch_of", "divisor_of", "groups_of"]
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -25,13 +24,14 @@ EXCLUDED, COUNTS, IGNORED = map(np.uint8, (_core.TOKEN_EXCLUDED, _core.TOKEN_COU
 
 def _tokens(x: Any, selection: Selection) -> tuple[Array, NDArray[np.uint8] | None]:
     """The NLL of the tokens, and a status code for each (None: all count)."""
-    if isinstance(x, TokenScores) and x.several:
+    scored = hasattr(x, "nll") and hasattr(x, "counted")  # a TokenScores, whose file imports from this one
+    if scored and x.several:
         raise value_error("x", "one target a position", "scores of several candidates, which are alternatives")
-    nll = x.nll if isinstance(x, TokenScores) else floats(x, "x", numbers=True)
+    nll = x.nll if scored else floats(x, "x", numbers=True)
     if nll.ndim == 0:
         raise value_error("x", "a token axis, [T] or [B, T]", "a single number")
     mask = selection.mask("x", nll.shape)
-    if not isinstance(x, TokenScores):
+    if not scored:
         return np.ascontiguousarray(nll), None if mask is None else np.where(mask, COUNTS, EXCLUDED)
     status = np.where(x.counted, COUNTS, IGNORED)
     if mask is not None:
@@ -118,12 +118,12 @@ def batch_of(x: Any, selection: Selection, per: Any) -> Batch:
     nll, status = _tokens(x, selection)
     if nll.size == 0:
         return Batch(nll, status, np.zeros(0, np.int64), 0, None, None)
-    group = _groups(selection, nll, status)
-    divisor = None if per is None else _divisor(per, nll.shape, group.of_rows)
+    group = groups_of(selection, nll, status)
+    divisor = None if per is None else divisor_of(per, nll.shape, group.of_rows)
     return Batch(nll, status, group.codes, group.clusters, group.names, divisor)
 
 
-def _groups(selection: Selection, nll: Array, status: NDArray[np.uint8] | None) -> _Groups:
+def groups_of(selection: Selection, nll: Array, status: NDArray[np.uint8] | None) -> _Groups:
     """The cluster of each token, or of each row of tokens."""
     shape, ids = nll.shape, selection.clusters
     rows = int(np.prod(shape[:-1], dtype=np.int64))
@@ -148,17 +148,18 @@ def _groups(selection: Selection, nll: Array, status: NDArray[np.uint8] | None) 
     return _Groups(numbers, len(names), names, of_rows)
 
 
-def _divisor(per: Any, shape: Shape, of_rows: bool) -> NDArray[np.float64]:
-    numbers = floats(per, "per", numbers=True)
+def divisor_of(per: Any, shape: Shape, of_rows: bool, name: str = "per") -> NDArray[np.float64]:
+    """The numbers that a sum of NLL is divided by: one a token, or one a row where ids are."""
+    numbers = floats(per, name, numbers=True)
     if numbers.dtype == np.uint16:
-        raise type_error("per", "numbers that count exactly", "bfloat16")
+        raise type_error(name, "numbers that count exactly", "bfloat16")
     if numbers.shape == shape[:-1]:
         if not of_rows:
             fix = "give one number per token, or one id per row"
             raise value_error(
-                "per", f"one number per token, shape {shape}, as clusters has", f"shape {numbers.shape}", fix
+                name, f"one number per token, shape {shape}, as clusters has", f"shape {numbers.shape}", fix
             )
     elif numbers.shape != shape:
         expected = f"one number per token, shape {shape}, or one per row, shape {shape[:-1]}"
-        raise value_error("per", expected, f"shape {numbers.shape}")
+        raise value_error(name, expected, f"shape {numbers.shape}")
     return numbers.astype(np.float64)

@@ -212,6 +212,60 @@ class TokenScores(Result):
         result.setflags(write=False)
         return result
 
+    def by(
+        self, documents: Any = None, *, n_bytes: ArrayLike | None = None, share: float = 0.2
+    ) -> dict[str, NDArray[Any]]:
+        """Tell the tokens and NLL of each document, and what its least likely tokens say of memorisation.
+
+        With the ``k = max(1, floor(share n))`` least likely of a document's n counted tokens::
+
+            perplexity    = exp(nll / tokens)               bits_per_byte = nll / (log(2) bytes)
+            min_k         = mean of log p over the k least likely tokens
+            min_k_plus    = mean over the k least of (log p + entropy) / sqrt(varentropy)
+
+        High values of the last two mark texts that a model has seen (Min-K% Prob and Min-K%++). The mean of
+        ``perplexity`` over documents is what Hugging Face's ``evaluate`` reports; it weighs short documents more than
+        :func:`steelyard.perplexity`, the exponential of the mean over all tokens.
+
+        Parameters
+        ----------
+        documents : array of ids, one a token or one a sequence, or None
+            None: each sequence along the last axis is a document.
+        n_bytes : array of numbers, one a token or one a sequence, or None
+            The bytes of the text, for ``bits_per_byte``.
+        share : float
+            The share of tokens for ``min_k`` and ``min_k_plus``, above 0 and up to 1.
+
+        Returns
+        -------
+        dict of arrays
+            ``id`` (rising), ``tokens``, ``nll`` (nats in sum), ``perplexity``, ``bits_per_byte`` if ``n_bytes`` is
+            given, ``min_k``, and ``min_k_plus`` where the columns entropy and varentropy were asked for; documents
+            without a counted token are left out.
+
+        Raises
+        ------
+        ValueError
+            For scores of candidates, ids or bytes of another shape, and a share out of range.
+
+        References
+        ----------
+        W. Shi et al., "Detecting Pretraining Data from Large Language Models", ICLR 2024 (their code rounds k down, to
+        0 in short texts). J. Zhang et al., "Min-K%++", ICLR 2025.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import steelyard as sy
+        >>> t = sy.token_scores(np.zeros((2, 3, 8)), [[0, 1, -100], [2, 3, 4]])
+        >>> table = t.by(["a", "b"], n_bytes=[4, 9])
+        >>> table["id"].tolist(), table["tokens"].tolist(), table["bits_per_byte"].round(2).tolist()
+        (['a', 'b'], [2, 3], [1.5, 1.0])
+        """
+        from ._documents import by_document
+
+        return by_document(self, documents, n_bytes, share)
+
     def _sums(self, rows: int) -> NDArray[np.float64]:
         """Sum the counted NLL of each of ``rows`` equal parts."""
         nll, counted = np.ascontiguousarray(self.nll), np.ascontiguousarray(self.counted)

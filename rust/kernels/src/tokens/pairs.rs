@@ -16,7 +16,7 @@ use crate::memory::{self, NoMemory};
 use crate::named;
 use crate::named::Named;
 use crate::rows::Source;
-use crate::simd::{Isa, Kernel, dispatch};
+use crate::simd::{Isa, Kernel, dispatch, scalar};
 use std::ops::{Index, Range};
 
 named! {
@@ -187,7 +187,7 @@ fn score<T: Logit, F: Fold<T>>(
         return Ok(Err(Refusal { base: of_base, reason }));
     }
     for &pair in pairs {
-        all.columns[pair as usize] = column(pair, &all, targets, &divergences)?;
+        all.columns[pair as usize] = scalar(|| column(pair, &all, targets, &divergences))?;
     }
     Ok(Ok(all))
 }
