@@ -53,7 +53,7 @@ pub fn token_pairs<'py>(
     let bias = bias.map(|bias| slice::<f64>(bias, "bias")).transpose()?;
     let width = shapes.logits.last().copied().unwrap_or(0);
     if counted.is_some_and(|counted| counted.len() != classes.len()) {
-        return Err(value_error("counted: expected one per target".to_owned()));
+        return Err(value_error("counted: expected one per target"));
     }
     if bias.is_some_and(|bias| bias.len() != width) {
         return Err(value_error(format!("bias: expected one number per class, {width}")));

@@ -44,7 +44,7 @@ pub fn token_scores<'py>(
     let counted = counted.map(|counted| slice::<u8>(counted, "counted")).transpose()?;
     let bias = bias.map(|bias| slice::<f64>(bias, "bias")).transpose()?;
     if counted.is_some_and(|counted| counted.len() != classes.len()) {
-        return Err(value_error("counted: expected one per target".to_owned()));
+        return Err(value_error("counted: expected one per target"));
     }
     let asked = Asked { columns: &columns, label_smoothing };
     let transform = Transform { bias, scale, softcap, temperature };

@@ -26,7 +26,7 @@ pub fn tanh32<I: Isa>(x: f32) -> f32 {
 pub fn tanh64<I: Isa>(x: f64) -> f64 {
     let m = expm1_64::<I>(-2.0 * x.abs());
     let value = (m / (2.0 + m)).abs().copysign(x);
-    if x == x { value } else { x }
+    if x.is_nan() { x } else { value }
 }
 
 #[cfg(test)]

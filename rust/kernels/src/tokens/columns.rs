@@ -36,7 +36,7 @@ named! {
         RankTies = "rank_ties",
         /// The smallest k for which the target is among the k largest logits, the first of equal ones going first.
         TopK = "top_k",
-        /// Cross-entropy against the target smoothed by e = label_smoothing: (1 - e) nll + e (log Z - sum x / V).
+        /// Cross-entropy against the target smoothed by `label_smoothing` e: (1 - e) nll + e (log Z - sum x / V).
         LabelSmoothed = "label_smoothed",
         /// The square of log Z.
         ZLoss = "z_loss",
@@ -200,11 +200,7 @@ impl Column {
             Column::Rank => (1 + target.larger) as f64,
             Column::RankTies => (target.larger + target.equal) as f64,
             Column::TopK => (1 + target.larger + target.equal_before) as f64,
-            Column::LabelSmoothed if label_smoothing > 0.0 => {
-                let spread = log64::<I>(sums.sum_exp) + (max - row.mean);
-                (1.0 - label_smoothing) * nll::<I>(row, target) + label_smoothing * spread
-            }
-            Column::LabelSmoothed => nll::<I>(row, target),
+            Column::LabelSmoothed => smoothed::<I>(row, target, label_smoothing),
             Column::ZLoss => log_z::<I>(row) * log_z::<I>(row),
             Column::MeanLogit => row.mean,
         }
@@ -219,6 +215,14 @@ fn log_z<I: Isa>(row: &Row) -> f64 {
 #[inline(always)]
 fn nll<I: Isa>(row: &Row, target: &Target) -> f64 {
     log64::<I>(row.sums.sum_exp) + (row.max - target.logit)
+}
+
+#[inline(always)]
+fn smoothed<I: Isa>(row: &Row, target: &Target, by: f64) -> f64 {
+    // What has no weight must not count where it is infinite.
+    let own = if by < 1.0 { (1.0 - by) * nll::<I>(row, target) } else { 0.0 };
+    let spread = if by > 0.0 { by * (log64::<I>(row.sums.sum_exp) + (row.max - row.mean)) } else { 0.0 };
+    own + spread
 }
 
 #[inline(always)]
