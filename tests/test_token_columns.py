@@ -189,6 +189,27 @@ def test_a_soft_cap() -> None:
     assert (got.nll <= 60 + math.log(2500)).all()
 
 
+@pytest.mark.parametrize("options", [{"softcap": 2.0}, {"temperature": 3.0, "softcap": 30.0}])
+def test_a_soft_cap_keeps_masks_and_refuses_what_is_no_logit(options: dict[str, float]) -> None:
+    x = np.array([[0.0, -np.inf, 1.0]], np.float32)
+    assert sy.token_scores(x, [1], **options).nll.tolist() == [math.inf]
+    masked = sy.token_scores(np.zeros((1, 3), np.float32), [0], bias=[0.0, -np.inf, 0.0], **options)
+    assert masked.nll.tolist() == pytest.approx([math.log(2)], abs=1e-6)
+    with pytest.raises(ValueError, match="logits: expected at least one class above -inf"):
+        sy.token_scores(np.full((1, 3), -np.inf), [0], **options)
+    with pytest.raises(ValueError, match="logits: expected finite numbers"):
+        sy.token_scores(np.array([[np.inf, 0.0]]), [0], **options)
+
+
+def test_rows_of_frames_are_not_paired_by_position() -> None:
+    pandas = pytest.importorskip("pandas")
+    x = pandas.DataFrame(logits(3, 4), index=[1, 2, 3])
+    with pytest.raises(ValueError, match="index"):
+        sy.token_scores(x, pandas.Series([0, 1, 2], index=[1, 2, 3]), baseline=x[::-1])
+    with pytest.raises(ValueError, match="index"):
+        sy.token_scores(x, pandas.Series([0, 1, 2], index=[1, 2, 3]), where=pandas.Series([True] * 3, index=[3, 2, 1]))
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -198,7 +219,9 @@ def test_a_soft_cap() -> None:
         ({"scale": math.nan}, "scale: expected a finite number other than 0, or None; got nan"),
         ({"scale": 0.0}, "scale: expected a finite number other than 0"),
         ({"bias": [1.0, 2.0]}, "bias: expected one number per class, 40"),
-        ({"bias": [math.nan] * 40}, "bias: expected numbers; got nan at index"),
+        ({"bias": [math.nan] * 40}, "bias: expected float32 numbers, or -inf; got nan at index"),
+        ({"bias": [1e300] * 40}, "bias: expected float32 numbers, or -inf; got 1e[+]300 at index"),
+        ({"temperature": 1e-50}, "temperature: expected .* got 1e-50, which is 0.0 in float32"),
         ({"label_smoothing": 1.5}, "label_smoothing: expected a share from 0 to 1"),
         ({"where": [True]}, "where: expected"),
     ],

@@ -72,6 +72,9 @@ def test_a_model_that_is_certain() -> None:
         ({"share": 0.0}, ValueError, "share: expected a share of the tokens above 0; got 0"),
         ({"share": 20}, ValueError, "share: expected a share from 0 to 1"),
         ({"documents": [1, 2]}, ValueError, "documents: expected one id a token"),
+        ({"documents": [None] * 6}, ValueError, "documents"),
+        ({"n_bytes": [-1.0] * 6}, ValueError, "n_bytes: expected finite numbers that are at least 0"),
+        ({"n_bytes": [0.0] * 6}, ValueError, "n_bytes: expected numbers that sum to more than 0 in every document"),
         ({"n_bytes": [1, 2]}, ValueError, "n_bytes: expected one number per token"),
     ],
 )

@@ -10,6 +10,7 @@ from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, confidence_of
 from .._progress import Progress
 from .._rows import Selection
+from ..errors import shown, value_error
 from ._groups import by_group
 from ._tokens import predictions
 from .diagram import Reliability
@@ -165,9 +166,12 @@ def reliability(
     ([0.7112], [0.8666])
     """
     tokens = targets is None
+    left_out: dict[str, int] = {}
     if tokens:
-        probs, targets, weights, clusters, by = predictions(probs, where, weights, clusters, by)
+        probs, targets, weights, clusters, by, left_out = predictions(probs, classes, where, weights, clusters, by)
         where = None
+    elif hasattr(probs, "counted") and hasattr(probs, "nll"):
+        raise value_error("targets", "none with scores of tokens, which know what was right", shown(targets))
     if by is not None:
         aligned(probs=probs, targets=targets, where=where, weights=weights, clusters=clusters, by=by)
 
@@ -178,7 +182,7 @@ def reliability(
         found = state.update(
             probs, targets, where=where, weights=weights, clusters=clusters, progress=progress
         ).compute()
-        return replace(found, kind="answers") if tokens else found
+        return replace(found, kind="answers", left_out=left_out | found.left_out) if tokens else found
 
     if by is None:
         return answer(where, confidence_level)

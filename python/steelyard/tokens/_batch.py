@@ -123,28 +123,28 @@ def batch_of(x: Any, selection: Selection, per: Any) -> Batch:
     return Batch(nll, status, group.codes, group.clusters, group.names, divisor)
 
 
-def groups_of(selection: Selection, nll: Array, status: NDArray[np.uint8] | None) -> _Groups:
+def groups_of(selection: Selection, nll: Array, status: NDArray[np.uint8] | None, name: str = "clusters") -> _Groups:
     """The cluster of each token, or of each row of tokens."""
     shape, ids = nll.shape, selection.clusters
     rows = int(np.prod(shape[:-1], dtype=np.int64))
     if ids is None:
         return _Groups(np.arange(rows), rows, None, True)
-    found = shape_of(ids, "clusters")
+    found = shape_of(ids, name)
     of_rows = found == shape[:-1]
     if not of_rows and found != shape:
         expected = f"one id per token, shape {shape}, or one per row, shape {shape[:-1]}"
-        raise value_error("clusters", expected, f"shape {found}")
+        raise value_error(name, expected, f"shape {found}")
     if found == ():
         ids = [ids]
     elif len(found) > 1:
-        ids = flat_ids(ids, "clusters")
+        ids = flat_ids(ids, name)
     # Tokens that do not count may lack an id; their codes are never read.
     keep = None if status is None else status == COUNTS
     if selection.omit:
         keep, _ = less(keep, is_nan(nll))
     if keep is not None:
         keep = (keep.any(-1) if of_rows else keep).reshape(-1)
-    numbers, names = codes_and_names(ids, "clusters", rows if of_rows else nll.size, keep)
+    numbers, names = codes_and_names(ids, name, rows if of_rows else nll.size, keep)
     return _Groups(numbers, len(names), names, of_rows)
 
 

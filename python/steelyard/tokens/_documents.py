@@ -34,7 +34,7 @@ def by_document(scores: Any, ids: Any, n_bytes: Any, share: float) -> dict[str, 
         raise value_error(
             "documents", f"one id a token, shape {shape}, or one a sequence, shape {shape[:-1]}", f"shape {given}"
         )
-    found = groups_of(Selection(None, ids, "raise"), scores.nll, status)
+    found = groups_of(Selection(None, ids, "raise"), scores.nll, status, "documents")
     code = np.repeat(found.codes, length) if found.of_rows else found.codes
     kept = np.flatnonzero(scores.counted.reshape(-1))
     order = kept[np.argsort(code[kept], kind="stable")]
@@ -49,9 +49,14 @@ def by_document(scores: Any, ids: Any, n_bytes: Any, share: float) -> dict[str, 
     table: dict[str, Array] = {"id": names[present], "tokens": tokens, "nll": nll, "perplexity": perplexity}
     if n_bytes is not None:
         numbers = divisor_of(n_bytes, shape, found.of_rows, "n_bytes")
+        if not (numbers >= 0).all() or np.isinf(numbers).any():
+            raise value_error("n_bytes", "finite numbers that are at least 0", "others")
         of_rows = numbers.shape == shape[:-1]
         places = [np.unique(part // length) for part in parts] if of_rows else parts
-        table["bits_per_byte"] = nll / (LN2 * _sums(numbers.reshape(-1), places))
+        total = _sums(numbers.reshape(-1), places)
+        if (total == 0).any():
+            raise value_error("n_bytes", "numbers that sum to more than 0 in every document", "0")
+        table["bits_per_byte"] = nll / (LN2 * total)
     table["min_k"] = _of_the_least(log_p, parts, share)
     if scores.entropy is not None and scores.varentropy is not None:
         table["min_k_plus"] = _of_the_least(_standardised(scores), parts, share)
@@ -65,7 +70,8 @@ def _sums(values: Array, parts: list[Array]) -> NDArray[np.float64]:
 
 def _of_the_least(values: Array, parts: list[Array], share: float) -> NDArray[np.float64]:
     """The mean of the least values of each part: a share of them, rounded down, but at least one."""
-    least = [np.sort(values[part], kind="stable")[: max(1, int(len(part) * share))] for part in parts]
+    # .29 of 100 is a little below 29 in floating point.
+    least = [np.sort(values[part], kind="stable")[: max(1, int(len(part) * share + 1e-9))] for part in parts]
     return np.array([math.fsum(part) / len(part) for part in least], np.float64)
 
 

@@ -45,8 +45,8 @@ class TokenScores(Result):
 
     A column that was not asked for is None. Where a position does not count, all columns are NaN and ``top`` is -1.
     With several candidates a row (targets ``[..., m]``), the columns of the row (``log_z``, ``top``, ``confidence``,
-    ``entropy``, ``varentropy``, ``collision``, ``z_loss``, ``mean_logit``) have the shape ``[...]``, all others
-    ``[..., m]``.
+    ``entropy``, ``varentropy``, ``collision``, ``z_loss``, ``mean_logit``, ``kl``, ``kl_reverse``, ``js``, ``tv``,
+    ``same_top``) have the shape ``[...]``, all others ``[..., m]``.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class TokenScores(Result):
     z_loss : float64 ndarray or None
         The square of ``log_z``: multiplied by a small weight, the penalty that keeps logits from drifting.
     mean_logit : float64 ndarray or None
-        Mean of the row's logits; ``-inf`` where a class is masked.
+        Mean of the row's logits; ``-inf`` where a class is masked. Sums beyond the range of float64 overflow.
     kl, kl_reverse : float64 ndarray or None
         With a ``baseline``: the Kullback-Leibler divergence of this model from the baseline (the baseline's
         probabilities weigh), and of the baseline from this model, in nats. Never negative, and 0 for equal rows.
@@ -161,7 +161,8 @@ class TokenScores(Result):
             object.__setattr__(self, name, frozen)
         log_z = self.log_z[..., None] if self.several else self.log_z
         if self.baseline is not None and not (
-            isinstance(self.baseline, TokenScores) and (self.baseline.nll.shape == self.nll.shape)
+            isinstance(self.baseline, TokenScores)
+            and (self.baseline.nll.shape, self.baseline.log_z.shape) == (self.nll.shape, self.log_z.shape)
         ):
             raise value_error("baseline", "TokenScores of the same shape", shown(self.baseline))
         right = (self.nll >= 0) & (log_z == log_z)  # False for NaN, too
@@ -217,7 +218,8 @@ class TokenScores(Result):
     ) -> dict[str, NDArray[Any]]:
         """Tell the tokens and NLL of each document, and what its least likely tokens say of memorisation.
 
-        With the ``k = max(1, floor(share n))`` least likely of a document's n counted tokens::
+        With the ``k = max(1, floor(share n))`` least likely of a document's n counted tokens (a token of which the
+        model is certain counts as 0 in ``min_k_plus``)::
 
             perplexity    = exp(nll / tokens)               bits_per_byte = nll / (log(2) bytes)
             min_k         = mean of log p over the k least likely tokens
@@ -329,7 +331,8 @@ def token_scores(
         label_smoothed = (1 - e) nll + e (log_z - mean_logit), with e = label_smoothing
         z_loss         = log_z**2                           mean_logit  = sum_v x_v / V
 
-    With a ``baseline``, both are read once and the same targets are scored under both. With q the softmax of its row::
+    With a ``baseline``, both are read from memory once and the same targets are scored under both. With q the softmax
+    of its row::
 
         kl    = sum_v q_v log(q_v / p_v)                    kl_reverse = sum_v p_v log(p_v / q_v)
         js    = (sum_v q_v log(q_v / m_v) + sum_v p_v log(p_v / m_v)) / 2, with m = (p + q) / 2
@@ -338,7 +341,8 @@ def token_scores(
         nll_difference = nll - baseline.nll
 
     Divergences are sums of the terms ``q log(q / p) - q + p``, none of which is negative, so that no result is: it is 0
-    for equal rows, and ``inf`` where a class lost all of its probability.
+    for equal rows, and ``inf`` where a class lost all of its probability (probabilities below e^-87, or e^-708 for
+    float64, count as 0).
 
     Exponentials are computed in float32 (float64 for float64 logits) and summed in float64; results are
     float64 for every input. For up to 262,144 classes the error of ``log_z`` and ``nll`` is at most 1e-6 nats
@@ -346,8 +350,8 @@ def token_scores(
     logits). Entropies below 1e-30 may be returned as 0. ``confidence`` and ``probability`` have a relative error of
     1e-6 (1e-11), ``collision`` of 3e-6 (3e-11); ``varentropy`` has an error of 1e-5 of itself and 1e-4 nats squared
     (1e-11 and 1e-10). ``top``, ``correct`` and ranks are exact, ``margin`` and ``mean_logit`` but for the rounding of
-    float64. Divergences have an error of 1e-5 of themselves and 2e-6 times ``tv`` (1e-12 of both), ``tv`` one of 1e-6
-    (1e-11). No array of the size of ``logits`` is allocated.
+    float64. Divergences have an error of 1e-5 of themselves and 2e-6 times ``tv`` (1e-11 of both), ``tv`` one of 1e-5
+    of itself and 1e-6 (1e-11 of both). No array of the size of ``logits`` is allocated.
 
     Parameters
     ----------
@@ -387,7 +391,8 @@ def token_scores(
     Returns
     -------
     TokenScores
-        The columns and ``counted``, in the shape of ``targets``; and ``sequence_logprob`` and ``n_counted``.
+        The columns and ``counted``, in the shape of ``targets`` (those of a row without the axis of candidates); and
+        ``sequence_logprob`` and ``n_counted``.
 
     Raises
     ------
@@ -421,7 +426,7 @@ def token_scores(
     as certain predictions; here they are NaN and ``counted`` is False. The running maximum over blocks follows Milakov
     and Gimelshein, "Online normalizer calculation for softmax" (arXiv:1805.02867).
     """
-    aligned(logits=logits, targets=targets)
+    aligned(logits=logits, targets=targets, baseline=baseline, where=where)
     x = floats(logits, "logits", contiguous=False, table=True)
     if x.ndim == 0 or x.shape[-1] == 0:
         raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
@@ -436,17 +441,19 @@ def token_scores(
         else whole(ignore_index, "ignore_index", -(2**63), 2**63 - 1, "a whole number or None")
     )
     asked, pairs = _asked(columns, baseline is not None)
+    base = None if baseline is None else floats(baseline, "baseline", contiguous=False, table=True)
+    # The type in which exponentials are computed, and in which the steps of a transformation are rounded.
+    real = np.float64 if np.float64 in (x.dtype, getattr(base, "dtype", None)) else np.float32
     options: dict[str, Any] = {
         "ignore_index": ignored, "columns": asked,
         "counted": None if where is None else np.array(booleans(where, "where", t.shape), order="C"),
-        "bias": None if bias is None else _bias(bias, x.shape[-1]), "scale": _factor(scale),
-        "softcap": _above_zero(softcap, "softcap"), "temperature": _above_zero(temperature, "temperature"),
+        "bias": None if bias is None else _bias(bias, x.shape[-1], real), "scale": _factor(scale, real),
+        "softcap": _above_zero(softcap, "softcap", real), "temperature": _above_zero(temperature, "temperature", real),
         "label_smoothing": fraction(label_smoothing, "label_smoothing"), "progress": reporter(progress),
     }  # fmt: skip
-    if baseline is None:
+    if base is None:
         counted, found = _core.token_scores(x, t, **options)
         return TokenScores(counted=counted.reshape(t.shape), **_shaped(asked, found, t.shape, rows))
-    base = floats(baseline, "baseline", contiguous=False, table=True)
     if base.shape != x.shape:
         raise value_error("baseline", f"the shape of logits, {x.shape}", f"shape {base.shape}")
     counted, (new, old, apart) = _core.token_pairs(x, base, t, pairs=pairs, **options)
@@ -468,33 +475,46 @@ def _shaped(
     return shaped
 
 
-def _bias(bias: ArrayLike, width: int) -> NDArray[np.float64]:
-    """The numbers that are added to the logits of each class."""
+Reals = type[np.float32] | type[np.float64]
+
+
+def _bias(bias: ArrayLike, width: int, real: Reals) -> NDArray[np.float64]:
+    """The numbers that are added to the logits of each class; -inf masks it."""
     numbers = np.array(to_float64(floats(bias, "bias", ndim=1, numbers=True)))
     if numbers.shape != (width,):
         raise value_error("bias", f"one number per class, {width}", f"shape {numbers.shape}")
-    if np.isnan(numbers).any():
-        raise value_error("bias", "numbers", f"nan at index [{int(np.isnan(numbers).argmax())}]")
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(numbers.astype(real)) & (numbers != -np.inf)
+    if bad.any():
+        first = int(bad.argmax())
+        raise value_error("bias", f"{real.__name__} numbers, or -inf", f"{numbers[first]} at index [{first}]")
     return numbers
 
 
-def _factor(scale: float | None) -> float | None:
+def _factor(scale: float | None, real: Reals) -> float | None:
     """The factor of the logits."""
-    if scale is None:
-        return None
-    x = number(scale, "scale", "a finite number other than 0, or None")
-    if not np.isfinite(x) or x == 0:
-        raise value_error("scale", "a finite number other than 0, or None", str(scale))
-    return x
+    expected = "a finite number other than 0, or None"
+    return None if scale is None else _usable(number(scale, "scale", expected), "scale", expected, scale, real)
 
 
-def _above_zero(value: float | None, name: str) -> float | None:
+def _above_zero(value: float | None, name: str, real: Reals) -> float | None:
     """A bound or divisor of the logits."""
     if value is None:
         return None
-    x = number(value, name, "a number above 0, or None")
-    if not 0 < x < np.inf:
-        raise value_error(name, "a number above 0, or None", str(value))
+    expected = "a number above 0, or None"
+    x = number(value, name, expected)
+    if not x > 0:
+        raise value_error(name, expected, str(value))
+    return _usable(x, name, expected, value, real)
+
+
+def _usable(x: float, name: str, expected: str, given: object, real: Reals) -> float:
+    """``x``, if it neither overflows nor vanishes in the type in which logits are transformed."""
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = real(x)
+    if not np.isfinite(rounded) or rounded == 0:
+        held = "" if not np.isfinite(x) or x == 0 else f", which is {rounded} in {real.__name__}"
+        raise value_error(name, expected, f"{given}{held}")
     return x
 
 
@@ -508,7 +528,9 @@ def _asked(columns: str | Iterable[str] | None, compared: bool) -> tuple[Sequenc
     except TypeError:
         raise type_error("columns", f"names of columns, of {', '.join(known)}, or 'all'", shown(columns)) from None
     if not compared and (alone := [name for name in given if isinstance(name, str) and name in pairs]):
-        raise value_error("columns", "columns of one model where there is no baseline", repr(alone[0]))
+        raise value_error(
+            "columns", "columns of one model where there is no baseline", repr(alone[0]), "pass baseline="
+        )
     asked = {choice(name, "columns", (*known, *(pairs if compared else ()), "all")) for name in given}
     every = "all" in asked
     return (

@@ -59,7 +59,8 @@ pub fn token_pairs<'py>(
         return Err(value_error(format!("bias: expected one number per class, {width}")));
     }
     let rows = shapes.logits.iter().rev().skip(1).product();
-    let targets = Targets { classes, per_row: per_row(rows, classes.len())?, ignore: ignore_index, counted };
+    let targets =
+        Targets { classes, per_row: per_row(rows, classes.len())?, ignore: ignore_index, mask: counted };
     let compared = Comparison {
         transform: Transform { bias, scale, softcap, temperature },
         targets,
@@ -122,8 +123,8 @@ impl Comparison<'_> {
         y: &dyn Rows<U>,
         progress: Progress<'_>,
     ) -> Outcome {
-        let new = Transformed::<T, R>::new(Source::Lent(x), self.transform)?;
-        let base = Transformed::<U, R>::new(Source::Lent(y), self.transform)?;
+        let new = Transformed::<T, R>::new(x, self.transform)?;
+        let base = Transformed::<U, R>::new(y, self.transform)?;
         self.scores(Models { new: Source::Made(&new), base: Source::Made(&base) }, progress)
     }
 

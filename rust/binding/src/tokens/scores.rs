@@ -49,7 +49,7 @@ pub fn token_scores<'py>(
     let asked = Asked { columns: &columns, label_smoothing };
     let transform = Transform { bias, scale, softcap, temperature };
     let outcome = with_dtype!(rows, x => {
-        let targets = Targets { classes, per_row: per_row(x.count(), classes.len())?, ignore: ignore_index, counted };
+        let targets = Targets { classes, per_row: per_row(x.count(), classes.len())?, ignore: ignore_index, mask: counted };
         if bias.is_some_and(|bias| bias.len() != x.width()) {
             return Err(value_error(format!("bias: expected one number per class, {}", x.width())));
         }
@@ -58,7 +58,7 @@ pub fn token_scores<'py>(
             if transform.is_nothing() {
                 return tokens::token_scores(source, targets, asked, progress);
             }
-            scored_as_made(source, transform, targets, asked, progress)
+            scored_as_made(&x, transform, targets, asked, progress)
         })
     })?;
     let shapes = Shapes { logits: shape_of(logits), targets: shape_of(targets) };
@@ -70,13 +70,13 @@ pub fn token_scores<'py>(
 
 /// Scores logits that are transformed while they are read.
 fn scored_as_made<T: Logit>(
-    source: Source<'_, T>,
+    rows: &dyn Rows<T>,
     transform: Transform<'_>,
     targets: Targets<'_>,
     asked: Asked<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<TokenScores, Unscorable>, Stopped> {
-    let made = Transformed::<T, T::Real>::new(source, transform)?;
+    let made = Transformed::<T, T::Real>::new(rows, transform)?;
     tokens::token_scores(Source::Made(&made), targets, asked, progress)
 }
 

@@ -147,7 +147,7 @@ pub fn exp_and_bend32<I: Isa>(x: f32) -> (f32, f32) {
     (I::fma32(square, curve, I::fma32(scale, r, scale)), bend)
 }
 
-/// [`exp_and_bend32`] in f64, for `-708 <= x <= 0`. Error below 1e-14 of each.
+/// [`exp_and_bend32`] in f64, for `-709 <= x <= 0` (0 for the exponential at the end). Error below 1e-14 of each.
 #[inline(always)]
 pub fn exp_and_bend64<I: Isa>(x: f64) -> (f64, f64) {
     let shifted = I::fma64(x, LOG2_E_64, ROUND_64 + 1023.0);

@@ -4,20 +4,20 @@
 //! smaller is w exp(t). Since the probabilities sum to 1,
 //! KL(q, p) = sum q (log q - log p) = sum (q (log q - log p) - q + p),
 //! whose terms are w (exp(t) - 1 - t) where q is the larger, and w (1 - exp(t) + t exp(t)) where p is. None is negative,
-//! all are exactly 0 for equal rows, and an error of the normalisers of the two rows enters only by its square. The sum
+//! all are exactly 0 for equal rows, and an error of log S enters only by its square (in the total variation as it is). The sum
 //! sum q (log q - log p) itself has terms of both signs, which cancel, and may end below 0.
 
 use super::fold::BLOCK;
 use super::terms::{Exponential, LANES, Logit, STEPS, WIDE, fold_lanes};
-use crate::simd::{Element, Isa, Real, tree64};
+use crate::simd::{Isa, tree64};
 
-/// The constants of a pair of rows. Logarithms of normalisers are a rounded number and its rounding error.
-#[derive(Clone, Copy)]
-struct Constants<R> {
-    new: [R; 2],
-    base: [R; 2],
-    /// Difference of the logarithms of the normalisers, new minus base.
-    apart: R,
+/// What is subtracted from the logits of a row to get log-probabilities.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Normaliser {
+    /// M, the largest logit.
+    pub max: f64,
+    /// log S. Their sum, log Z, would lose the digits of log S where M is large.
+    pub log_sum: f64,
 }
 
 /// The sums over a pair of rows.
@@ -35,30 +35,29 @@ pub struct Divergence {
 
 /// The rows of two models that are compared, block by block.
 #[derive(Clone, Copy)]
-pub struct Compared<T: Logit> {
-    constants: Constants<T::Real>,
+pub struct Compared {
+    of: [Normaliser; 2],
     sums: [f64; 4],
 }
 
-impl<T: Logit> Compared<T> {
-    /// Before anything was compared, for rows with these log Z.
+impl Compared {
+    /// Before anything was compared: of the new row and of the base row.
     #[inline(always)]
-    pub fn new(new: f64, base: f64) -> Self {
-        let apart = T::Real::from_f64(new - base);
-        Compared { constants: Constants { new: split(new), base: split(base), apart }, sums: [0.0; 4] }
+    pub fn new(of: [Normaliser; 2]) -> Self {
+        Compared { of, sums: [0.0; 4] }
     }
 
     /// Adds a block of both rows.
     #[inline(always)]
-    pub fn block<I: Isa>(&mut self, new: &[T], base: &[T], with_js: bool) {
+    pub fn block<I: Isa, T: Logit>(&mut self, new: &[T], base: &[T], with_js: bool) {
         debug_assert!(new.len() == base.len() && new.len() <= BLOCK);
         if with_js {
-            let sums = sums_of_pairs::<I, T, WithJs, 4>(new, base, self.constants);
+            let sums = sums_of_pairs::<I, T, WithJs, 4>(new, base, self.of);
             for k in 0..4 {
                 self.sums[k] += sums[k];
             }
         } else {
-            let sums = sums_of_pairs::<I, T, WithoutJs, 3>(new, base, self.constants);
+            let sums = sums_of_pairs::<I, T, WithoutJs, 3>(new, base, self.of);
             for k in 0..3 {
                 self.sums[k] += sums[k];
             }
@@ -69,15 +68,19 @@ impl<T: Logit> Compared<T> {
     #[inline(always)]
     pub fn finish(&self) -> Divergence {
         let [kl, kl_reverse, absolute, js] = self.sums;
-        Divergence { kl, kl_reverse, tv: 0.5 * absolute, js }
+        Divergence {
+            kl,
+            kl_reverse,
+            tv: at_most(0.5 * absolute, 1.0),
+            js: at_most(js, std::f64::consts::LN_2),
+        }
     }
 }
 
-/// A number as one of lower precision and what is left.
+/// A sum of rounded terms may end above the largest value.
 #[inline(always)]
-fn split<R: Real>(x: f64) -> [R; 2] {
-    let high = R::from_f64(x);
-    [high, R::from_f64(x - high.to_f64())]
+fn at_most(x: f64, limit: f64) -> f64 {
+    if x > limit { limit } else { x }
 }
 
 /// What two probabilities of a class contribute.
@@ -93,15 +96,17 @@ struct Pair<R> {
     ratio: R,
 }
 
+/// Logits of any size lose nothing in f64 when M is subtracted, and the difference of the log-probabilities is rounded
+/// once: relative to itself.
 #[inline(always)]
-fn pair<I: Isa, R: Exponential>(new: R, base: R, of: Constants<R>) -> Pair<R> {
+fn pair<I: Isa, R: Exponential>(new: R, base: R, of: [Normaliser; 2]) -> Pair<R> {
     let (zero, one) = (R::default(), R::from_f64(1.0));
-    let difference = (new - base) - of.apart;
+    let (new, base) = (new.to_f64() - of[0].max, base.to_f64() - of[1].max);
+    let difference = R::from_f64((new - base) - (of[0].log_sum - of[1].log_sum));
     let base_larger = difference <= zero;
     let t = if base_larger { difference } else { -difference };
-    let log_larger =
-        if base_larger { (base - of.base[0]) - of.base[1] } else { (new - of.new[0]) - of.new[1] };
-    let larger = R::exp::<I>(log_larger);
+    let log_larger = if base_larger { base - of[1].log_sum } else { new - of[0].log_sum };
+    let larger = R::exp::<I>(R::from_f64(log_larger));
     let near = if t < R::LEAST { R::LEAST } else { t };
     let (ratio, bend) = R::exp_and_bend::<I>(near);
     // Beyond the least argument the exponential is 0, and exp(t) - 1 - t goes on as a line, to infinity.
@@ -180,7 +185,7 @@ fn jensen_shannon<R: Exponential>(pair: &Pair<R>) -> R {
 fn sums_of_pairs<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
     new: &[T],
     base: &[T],
-    constants: Constants<T::Real>,
+    of: [Normaliser; 2],
 ) -> [f64; K] {
     let (body, tail) = new.as_chunks::<LANES>();
     let (other, other_tail) = base.as_chunks::<LANES>();
@@ -188,7 +193,7 @@ fn sums_of_pairs<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
     let mut lanes = [[T::Real::default(); LANES]; K];
     for c in 0..body.len().min(other.len()) {
         for i in 0..LANES {
-            add_one::<I, T, F, K>(&mut lanes, i, body[c][i].real(), other[c][i].real(), constants);
+            add_one::<I, T, F, K>(&mut lanes, i, body[c][i].real(), other[c][i].real(), of);
         }
         if c % STEPS == STEPS - 1 {
             fold_lanes(&mut wide, lanes);
@@ -196,7 +201,7 @@ fn sums_of_pairs<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
         }
     }
     for i in 0..tail.len().min(other_tail.len()) {
-        add_one::<I, T, F, K>(&mut lanes, i, tail[i].real(), other_tail[i].real(), constants);
+        add_one::<I, T, F, K>(&mut lanes, i, tail[i].real(), other_tail[i].real(), of);
     }
     fold_lanes(&mut wide, lanes);
     let mut sums = [0.0; K];
@@ -213,13 +218,13 @@ fn add_one<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
     i: usize,
     new: T::Real,
     base: T::Real,
-    constants: Constants<T::Real>,
+    of: [Normaliser; 2],
 ) {
     let mut sums = [T::Real::default(); K];
     for k in 0..K {
         sums[k] = lanes[k][i];
     }
-    sums = F::add::<I, T::Real>(sums, pair::<I, T::Real>(new, base, constants));
+    sums = F::add::<I, T::Real>(sums, pair::<I, T::Real>(new, base, of));
     for k in 0..K {
         lanes[k][i] = sums[k];
     }

@@ -2,9 +2,9 @@
 //! of both is read twice, the second time from the cache.
 
 use super::columns::{Beside, Column, Folds};
-use super::divergence::{Compared, Divergence};
+use super::divergence::{Compared, Divergence, Normaliser};
 use super::entropy::EntropySums;
-use super::fold::{BLOCK, Fold};
+use super::fold::{BLOCK, Fold, Folded};
 use super::log_sum_exp::SumExp;
 use super::moments::MomentSums;
 use super::reading::{Finish, Plan};
@@ -12,6 +12,7 @@ use super::scores::{Asked, Held, Piece, TokenScores, Unscorable, held, offender,
 use super::targets::Targets;
 use super::terms::Logit;
 use crate::grid::{Progress, Stopped, chunk, fill_chunks};
+use crate::math::log64;
 use crate::memory::{self, NoMemory};
 use crate::named;
 use crate::named::Named;
@@ -55,10 +56,10 @@ impl PairColumn {
         }
     }
 
-    /// The columns of each model that it is computed from.
+    /// The columns of each model that it is computed from; none for sums over the classes.
     fn needs(self) -> &'static [Column] {
         match self {
-            PairColumn::Kl | PairColumn::KlReverse | PairColumn::Js | PairColumn::Tv => &[Column::LogZ],
+            PairColumn::Kl | PairColumn::KlReverse | PairColumn::Js | PairColumn::Tv => &[],
             PairColumn::DeltaP => &[Column::Probability],
             PairColumn::SameTop => &[Column::Top],
             PairColumn::Flips => &[Column::Correct],
@@ -66,19 +67,14 @@ impl PairColumn {
         }
     }
 
-    /// Whether it is a sum over the classes.
-    fn is_divergence(self) -> bool {
-        matches!(self, PairColumn::Kl | PairColumn::KlReverse | PairColumn::Js | PairColumn::Tv)
-    }
-
-    /// Its value for a row whose sums these are; NaN for columns that are not sums.
-    fn of(self, sums: Divergence) -> f64 {
+    /// Its value for a row with these sums, if it is a sum over the classes.
+    fn of(self, sums: &Divergence) -> Option<f64> {
         match self {
-            PairColumn::Kl => sums.kl,
-            PairColumn::KlReverse => sums.kl_reverse,
-            PairColumn::Js => sums.js,
-            PairColumn::Tv => sums.tv,
-            _ => f64::NAN,
+            PairColumn::Kl => Some(sums.kl),
+            PairColumn::KlReverse => Some(sums.kl_reverse),
+            PairColumn::Js => Some(sums.js),
+            PairColumn::Tv => Some(sums.tv),
+            PairColumn::DeltaP | PairColumn::SameTop | PairColumn::Flips | PairColumn::NllDifference => None,
         }
     }
 }
@@ -162,7 +158,9 @@ fn score<T: Logit, F: Fold<T>>(
     progress: Progress<'_>,
 ) -> Result<Result<PairScores, Refusal>, Stopped> {
     let beside = Beside::serving(asked.columns);
-    let [new, base] = [models.new, models.base].map(|source| Plan { source, targets, asked, beside });
+    let counted = targets.counted()?;
+    let plan = |source| Plan { source, targets, counted: &counted, asked, beside };
+    let [new, base] = [models.new, models.base].map(plan);
     let (count, per_row) = (new.rows().min(base.rows()), targets.per_row);
     let row_bytes = 2 * new.source.width() * size_of::<T>();
     let size = rows_per_chunk(row_bytes);
@@ -176,7 +174,7 @@ fn score<T: Logit, F: Fold<T>>(
     let items = memory::collected(to_new.into_iter().zip(to_base).zip(divergences.chunks_mut(size)))?;
     let mut rows_done = |done: usize| progress((done * size).min(count));
     let sums =
-        Wanted { any: pairs.iter().any(|pair| pair.is_divergence()), js: pairs.contains(&PairColumn::Js) };
+        Wanted { any: pairs.iter().any(|pair| pair.needs().is_empty()), js: pairs.contains(&PairColumn::Js) };
     let refused = fill_chunks(items, count.saturating_mul(row_bytes), &mut rows_done, |index, item| {
         let ((to_new, to_base), sums_of_rows) = item;
         compare_chunk::<T, F>([new, base], chunk(index, count, size), [to_new, to_base], sums, sums_of_rows)
@@ -187,8 +185,10 @@ fn score<T: Logit, F: Fold<T>>(
         return Ok(Err(Refusal { base: of_base, reason }));
     }
     for &pair in pairs {
-        all.columns[pair as usize] = scalar(|| column(pair, &all, targets, &divergences))?;
+        all.columns[pair as usize] = scalar(|| column(pair, &all, new, &divergences))?;
     }
+    all.new.counted = memory::copied(&counted)?;
+    all.base.counted = counted;
     Ok(Ok(all))
 }
 
@@ -204,33 +204,55 @@ struct Wanted {
 fn compare_chunk<T: Logit, F: Fold<T>>(
     [new, base]: [Plan<'_, T>; 2],
     rows: Range<usize>,
-    [mut to_new, mut to_base]: [Piece<'_>; 2],
+    [to_new, to_base]: [Piece<'_>; 2],
     wanted: Wanted,
     sums: &mut [Divergence],
 ) -> Result<Option<(bool, usize)>, NoMemory> {
     let first = rows.start;
+    let (mut of_new, mut of_base) = (memory::filled(rows.len(), None)?, memory::filled(rows.len(), None)?);
     // Both are read before they are compared, and then are still in the cache.
-    for (of_base, plan, out) in [(false, new, &mut to_new), (true, base, &mut to_base)] {
+    for (of_the_base, plan, out, of) in
+        [(false, new, to_new, &mut of_new), (true, base, to_base, &mut of_base)]
+    {
         let Held { rows, sought } = held::<T, F>(plan, rows.clone())?;
-        let out = out.each_mut().map(|column| &mut **column);
+        dispatch(Normalise { rows: &rows, width: plan.source.width(), of });
         if let Some(row) = dispatch(Finish { plan, first, folded: &rows, sought: &sought, out }) {
-            return Ok(Some((of_base, row)));
+            return Ok(Some((of_the_base, row)));
         }
     }
     if wanted.any {
         let models = Models { new: new.source, base: base.source };
-        let log_z = [&*to_new[Column::LogZ as usize], &*to_base[Column::LogZ as usize]];
         let mut tiles = [tile(new.source)?, tile(base.source)?];
-        dispatch(Compare { models, first, log_z, js: wanted.js, sums, tiles: &mut tiles });
+        dispatch(Compare { models, first, of: [&of_new, &of_base], js: wanted.js, sums, tiles: &mut tiles });
     }
     Ok(None)
 }
 
-/// Compares the rows from `first` on whose log Z is known.
+/// Finds what is subtracted from the logits of each row that was read.
+struct Normalise<'a, T: Logit, F> {
+    rows: &'a [Folded<T, F>],
+    width: usize,
+    of: &'a mut [Option<Normaliser>],
+}
+
+impl<T: Logit, F: Fold<T>> Kernel for Normalise<'_, T, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for (of, row) in self.of.iter_mut().zip(self.rows) {
+            if let Some(row) = row.finish(self.width) {
+                *of = Some(Normaliser { max: row.max, log_sum: log64::<I>(row.sums.sum_exp) });
+            }
+        }
+    }
+}
+
+/// Compares the rows from `first` on that were read.
 struct Compare<'a, T> {
     models: Models<'a, T>,
     first: usize,
-    log_z: [&'a [f64]; 2],
+    of: [&'a [Option<Normaliser>]; 2],
     js: bool,
     sums: &'a mut [Divergence],
     tiles: &'a mut [Vec<T>; 2],
@@ -241,20 +263,18 @@ impl<T: Logit> Kernel for Compare<'_, T> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Compare { models: Models { new, base }, first, log_z, js, sums, tiles: [new_tile, base_tile] } =
+        let Compare { models: Models { new, base }, first, of, js, sums, tiles: [new_tile, base_tile] } =
             self;
         let width = new.width();
         for (i, sums) in sums.iter_mut().enumerate() {
-            if log_z[0][i].is_nan() {
-                continue; // the row does not count
-            }
-            let mut compared = Compared::<T>::new(log_z[0][i], log_z[1][i]);
+            let (Some(of_new), Some(of_base)) = (of[0][i], of[1][i]) else { continue };
+            let mut compared = Compared::new([of_new, of_base]);
             let mut start = 0;
             while start < width {
                 let here = start..width.min(start + BLOCK);
                 start = here.end;
                 let x = block(new, first + i, here.clone(), new_tile);
-                compared.block::<I>(x, block(base, first + i, here, base_tile), js);
+                compared.block::<I, T>(x, block(base, first + i, here, base_tile), js);
             }
             *sums = compared.finish();
         }
@@ -280,19 +300,16 @@ fn block<'a, T: Logit>(
 }
 
 /// One column that compares both models.
-fn column(
+fn column<T: Logit>(
     pair: PairColumn,
     scores: &PairScores,
-    targets: Targets<'_>,
+    plan: Plan<'_, T>,
     sums: &[Divergence],
 ) -> Result<Vec<f64>, NoMemory> {
-    if pair.is_divergence() {
-        let value = |(row, sums): (usize, &Divergence)| {
-            if targets.row_counts(row) { pair.of(*sums) } else { f64::NAN }
-        };
-        return memory::collected(sums.iter().enumerate().map(value));
-    }
-    let of = pair.needs()[0];
+    let Some(&of) = pair.needs().first() else {
+        let value = |(row, sums)| if plan.row_counts(row) { pair.of(sums) } else { None };
+        return memory::collected(sums.iter().enumerate().map(|row| value(row).unwrap_or(f64::NAN)));
+    };
     let both = scores.new[of].iter().zip(&scores.base[of]);
     memory::collected(both.map(|(&new, &base)| match pair {
         _ if new.is_nan() || base.is_nan() => f64::NAN,
@@ -356,7 +373,7 @@ mod tests {
     #[test]
     fn divergences_agree_with_their_definitions() {
         for (width, scale) in [(2usize, 3.0), (33, 1.0), (1500, 8.0), (5000, 30.0), (40_000, 4.0)] {
-            for (noise, near) in [(1e-3, true), (0.1, false), (3.0, false)] {
+            for noise in [1e-3, 0.1, 3.0] {
                 let base = logits(width, scale, 5);
                 let new: Vec<f64> = base.iter().zip(logits(width, noise, 6)).map(|(x, y)| x + y).collect();
                 let want = oracle(&new, &base);
@@ -376,10 +393,7 @@ mod tests {
                 for (column, of) in SUMS.into_iter().zip(want) {
                     let beside = if column == PairColumn::Tv { 1e-6 } else { 0.0 };
                     let (got, bound) = (got[column][0], 1e-5 * of + 2e-6 * want[3] + beside);
-                    assert!(
-                        (got - of).abs() <= bound,
-                        "f32 {column:?} {width} {noise} {near} {got:e} {of:e}"
-                    );
+                    assert!((got - of).abs() <= bound, "f32 {column:?} {width} {noise} {got:e} {of:e}");
                 }
             }
         }
@@ -409,6 +423,29 @@ mod tests {
             [f64::INFINITY, f64::INFINITY, 1.0]
         );
         assert!((one[PairColumn::Js][0] - std::f64::consts::LN_2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn offsets_and_extreme_logits_do_no_harm() {
+        let base: Vec<f32> = logits(1500, 8.0, 5).iter().map(|&x| x as f32).collect();
+        let new: Vec<f32> =
+            base.iter().zip(logits(1500, 1e-3, 6)).map(|(x, y)| x + y as f32 - 128.0).collect();
+        let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        let want = oracle(&wide(&new), &wide(&base));
+        let got = compared(&new, &base, 1500);
+        for (column, of) in SUMS.into_iter().zip(want) {
+            let beside = if column == PairColumn::Tv { 1e-6 } else { 0.0 };
+            let error = (got[column][0] - of).abs();
+            assert!(error <= 1e-5 * of + 2e-6 * want[3] + beside, "{column:?} {} {of}", got[column][0]);
+        }
+        let far = compared(&[-2e38f32, -2e38], &[2e38, 2e38], 2);
+        let ties = compared(&[5.0f32, f32::NEG_INFINITY, f32::NEG_INFINITY], &[0.0, 1e30, 1e30], 3);
+        for column in SUMS {
+            assert_eq!(far[column], [0.0], "{column:?}");
+            assert!(ties[column][0] >= 0.0);
+        }
+        assert_eq!(ties[PairColumn::Tv], [1.0]);
+        assert!(ties[PairColumn::Js][0] <= std::f64::consts::LN_2);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub const TILE: usize = 16;
 pub struct Plan<'a, T> {
     pub source: Source<'a, T>,
     pub targets: Targets<'a>,
+    /// Whether each target counts: [`Targets::counts`], evaluated once.
+    pub counted: &'a [bool],
     pub asked: Asked<'a>,
     /// What its columns need beside sums.
     pub beside: Beside,
@@ -30,6 +32,17 @@ impl<T: Logit> Plan<'_, T> {
         self.source.count().min(self.targets.classes.len() / self.targets.per_row.max(1))
     }
 
+    /// Whether a target of the row is scored; the others are not even read.
+    #[inline(always)]
+    pub fn row_counts(&self, row: usize) -> bool {
+        let per_row = self.targets.per_row;
+        let mut any = false;
+        for &counts in &self.counted[row * per_row..(row + 1) * per_row] {
+            any |= counts;
+        }
+        any
+    }
+
     /// Finds the logits of the targets of a row.
     #[inline(always)]
     fn seek(&self, row: usize, sought: &mut [Sought<T::Real>], made: &mut [T]) {
@@ -37,7 +50,7 @@ impl<T: Logit> Plan<'_, T> {
             let index = row * self.targets.per_row + j;
             // Another thread may change the targets meanwhile, so their range is checked again.
             let class = self.targets.classes[index] as usize;
-            if self.targets.counts(index) && class < self.source.width() {
+            if self.counted[index] && class < self.source.width() {
                 let logit = match self.source {
                     Source::Lent(rows) => rows.row(row)[class],
                     Source::Made(rows) => {
@@ -75,7 +88,7 @@ impl<T: Logit, F: Fold<T>> Kernel for Read<'_, T, F> {
         while next < folded.len() {
             let (mut rows, mut n) = ([0; TILE], 0);
             while n < together && next < folded.len() {
-                if plan.targets.row_counts(first + next) {
+                if plan.row_counts(first + next) {
                     plan.seek(first + next, &mut sought[next * per_row..(next + 1) * per_row], tile);
                     rows[n] = first + next;
                     n += 1;
@@ -169,20 +182,21 @@ impl<T: Logit, F: Fold<T>> Kernel for Finish<'_, T, F> {
         let Finish { plan, first, folded, sought, out } = self;
         let (per_row, width) = (plan.targets.per_row, plan.source.width());
         for (i, folded) in folded.iter().enumerate() {
-            if folded.finish(width).is_none() && plan.targets.row_counts(first + i) {
-                return Some(first + i);
+            if !plan.row_counts(first + i) {
+                continue;
             }
-        }
-        for (column, out) in Column::ALL.iter().zip(out) {
-            // One entry a target, or one a row, which is that of its first target that counts.
-            let each = if column.of_target() { per_row } else { 1 };
-            for (i, out) in out.chunks_mut(each.max(1)).enumerate() {
-                let Some(row) = folded[i].finish(width) else { continue };
-                for (j, sought) in sought[i * per_row..(i + 1) * per_row].iter().enumerate() {
-                    if plan.targets.counts((first + i) * per_row + j) {
-                        let value = column.value::<I>(&row, &sought.finish(), plan.asked.label_smoothing);
-                        out[if column.of_target() { j } else { 0 }] = value;
-                    }
+            let Some(row) = folded.finish(width) else { return Some(first + i) };
+            for j in 0..per_row {
+                if !plan.counted[(first + i) * per_row + j] {
+                    continue;
+                }
+                let target = sought[i * per_row + j].finish();
+                // Columns in the innermost loop: a loop over rows for each of them would be compiled once per column.
+                for &column in plan.asked.columns {
+                    // One entry a target, or one a row.
+                    let place = if column.of_target() { i * per_row + j } else { i };
+                    out[column as usize][place] =
+                        column.value::<I>(&row, &target, plan.asked.label_smoothing);
                 }
             }
         }

@@ -54,8 +54,7 @@ impl TokenScores {
     /// Columns without a value.
     pub(super) fn empty(rows: usize, targets: Targets<'_>, columns: &[Column]) -> Result<Self, NoMemory> {
         let all = targets.classes.len();
-        let counted = memory::collected((0..all).map(|index| targets.counts(index)))?;
-        let mut scores = TokenScores { counted, ..TokenScores::default() };
+        let mut scores = TokenScores::default();
         for &column in columns {
             let n = if column.of_target() { all } else { rows };
             scores.columns[column as usize] = memory::filled(n, f64::NAN)?;
@@ -135,12 +134,14 @@ pub fn token_scores<T: Logit>(
     if let Some(index) = targets.out_of_range(source.width()) {
         return Ok(Err(Unscorable::Target { index }));
     }
-    let plan = Plan { source, targets, asked, beside: Beside::serving(asked.columns) };
-    match Folds::serving(asked.columns) {
+    let counted = targets.counted()?;
+    let plan = Plan { source, targets, counted: &counted, asked, beside: Beside::serving(asked.columns) };
+    let scores = match Folds::serving(asked.columns) {
         Folds::SumExp => score::<T, SumExp>(plan, progress),
         Folds::EntropySums => score::<T, EntropySums>(plan, progress),
         Folds::MomentSums => score::<T, MomentSums>(plan, progress),
-    }
+    }?;
+    Ok(scores.map(|scores| TokenScores { counted, ..scores }))
 }
 
 fn score<T: Logit, F: Fold<T>>(
@@ -192,6 +193,8 @@ pub(super) fn held<T: Logit, F: Fold<T>>(
     }
     if parts > 1 {
         dispatch(MergeParts { rows: rows.len(), per_row, folded: &mut held.rows, sought: &mut held.sought });
+        held.rows.truncate(rows.len());
+        held.sought.truncate(rows.len() * per_row);
     }
     Ok(held)
 }
@@ -472,8 +475,13 @@ mod tests {
         let classes = [width as i64 - 5];
         let targets = Targets::new(&classes);
         let asked = Asked::from(Column::ALL);
-        let plan =
-            Plan { source: Source::Lent(&table), targets, asked, beside: Beside::serving(Column::ALL) };
+        let plan = Plan {
+            source: Source::Lent(&table),
+            targets,
+            counted: &[true],
+            asked,
+            beside: Beside::serving(Column::ALL),
+        };
         let mut whole = Held::<f32, MomentSums>::new(1, 1).unwrap();
         let (folded, sought) = (&mut whole.rows[..], &mut whole.sought[..]);
         dispatch(Read { plan, first: 0, columns: 0..width, folded, sought, tile: &mut [] });

@@ -1,5 +1,7 @@
 //! The classes whose logits are looked up in each row.
 
+use crate::memory::{self, NoMemory};
+
 /// The targets of all rows, one row after another.
 #[derive(Clone, Copy, Debug)]
 pub struct Targets<'a> {
@@ -10,29 +12,23 @@ pub struct Targets<'a> {
     /// A target that is not scored.
     pub ignore: Option<i64>,
     /// Which targets count, 0 for those that do not; `None` where all do.
-    pub counted: Option<&'a [u8]>,
+    pub mask: Option<&'a [u8]>,
 }
 
 impl<'a> Targets<'a> {
     /// One target a row, all of which count.
     pub fn new(classes: &'a [i64]) -> Self {
-        Targets { classes, per_row: 1, ignore: None, counted: None }
+        Targets { classes, per_row: 1, ignore: None, mask: None }
     }
 
     /// Whether target `index` is scored.
-    #[inline(always)]
-    pub fn counts(&self, index: usize) -> bool {
-        Some(self.classes[index]) != self.ignore && self.counted.is_none_or(|counted| counted[index] != 0)
+    fn counts(&self, index: usize) -> bool {
+        Some(self.classes[index]) != self.ignore && self.mask.is_none_or(|mask| mask[index] != 0)
     }
 
-    /// Whether a target of the row is scored; the others are not even read.
-    #[inline(always)]
-    pub fn row_counts(&self, row: usize) -> bool {
-        let mut any = false;
-        for index in row * self.per_row..(row + 1) * self.per_row {
-            any |= self.counts(index);
-        }
-        any
+    /// Whether each target is scored.
+    pub fn counted(&self) -> Result<Vec<bool>, NoMemory> {
+        memory::collected((0..self.classes.len()).map(|index| self.counts(index)))
     }
 
     /// The first target that counts and is not a class of rows of that width.

@@ -2,7 +2,7 @@
 
 use super::terms::Exponential;
 use crate::memory::{self, NoMemory};
-use crate::rows::{MadeRows, Source};
+use crate::rows::{MadeRows, Rows};
 use crate::simd::{Element, Isa, Kernel, dispatch};
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ impl Transform<'_> {
 /// Rows of transformed logits, computed while they are read. Every step is rounded in `R`, as if the logits had been
 /// converted to it and transformed in an array.
 pub struct Transformed<'a, T, R> {
-    source: Source<'a, T>,
+    rows: &'a dyn Rows<T>,
     bias: Vec<R>,
     scale: Option<R>,
     softcap: Option<R>,
@@ -38,32 +38,30 @@ pub struct Transformed<'a, T, R> {
 }
 
 impl<'a, T: Element, R: Exponential> Transformed<'a, T, R> {
-    /// The rows of `source`, transformed. A bias must have one number per class.
-    pub fn new(source: Source<'a, T>, transform: Transform<'_>) -> Result<Self, NoMemory> {
+    /// The rows, transformed. A bias must have one number per class.
+    pub fn new(rows: &'a dyn Rows<T>, transform: Transform<'_>) -> Result<Self, NoMemory> {
         let real = R::from_f64;
         let bias = memory::collected(transform.bias.unwrap_or_default().iter().map(|&x| real(x)))?;
         let Transform { scale, softcap, temperature, .. } = transform;
         let [scale, softcap, temperature] = [scale, softcap, temperature].map(|x| x.map(real));
-        Ok(Transformed { source, bias, scale, softcap, temperature })
+        Ok(Transformed { rows, bias, scale, softcap, temperature })
     }
 }
 
 impl<T: Element, R: Exponential> MadeRows<R> for Transformed<'_, T, R> {
     fn count(&self) -> usize {
-        self.source.count()
+        self.rows.count()
     }
 
     fn width(&self) -> usize {
-        self.source.width()
+        self.rows.width()
     }
 
     fn make(&self, rows: &[usize], columns: Range<usize>, tile: &mut [R]) {
         let width = columns.len();
         for (&row, tile) in rows.iter().zip(tile.chunks_mut(width.max(1))) {
-            if let Source::Lent(source) = self.source {
-                let logits = &source.row(row)[columns.clone()];
-                dispatch(Apply { to: self, logits, start: columns.start, tile });
-            }
+            let logits = &self.rows.row(row)[columns.clone()];
+            dispatch(Apply { to: self, logits, start: columns.start, tile });
         }
     }
 }
@@ -97,7 +95,9 @@ impl<T: Element, R: Exponential> Kernel for Apply<'_, T, R> {
         }
         if let Some(cap) = to.softcap {
             for out in &mut *tile {
-                *out = cap * R::tanh::<I>(*out / cap);
+                // A class that is masked stays so, and what is no logit is still refused.
+                let capped = cap * R::tanh::<I>(*out / cap);
+                *out = if out.is_finite() { capped } else { *out };
             }
         }
         if let Some(temperature) = to.temperature {
@@ -112,7 +112,7 @@ impl<T: Element, R: Exponential> Kernel for Apply<'_, T, R> {
 mod tests {
     use super::*;
     use crate::named::Named;
-    use crate::rows::Table;
+    use crate::rows::{Source, Table};
     use crate::tokens::{Asked, Column, Targets, token_scores};
 
     #[test]
@@ -126,12 +126,12 @@ mod tests {
         let (targets, asked) = (Targets::new(&classes), Asked::from(Column::ALL));
         let transform =
             Transform { bias: Some(&bias), scale: Some(0.3), temperature: Some(1.7), softcap: None };
-        let made = Transformed::<f32, f32>::new(Source::Lent(&before), transform).unwrap();
+        let made = Transformed::<f32, f32>::new(&before, transform).unwrap();
         let got = token_scores(Source::Made(&made), targets, asked, &mut |_| true).unwrap().unwrap();
         let want = token_scores(Source::Lent(&after), targets, asked, &mut |_| true).unwrap().unwrap();
         assert_eq!(got, want);
         let capped = Transform { softcap: Some(2.5), ..Transform::default() };
-        let made = Transformed::<f32, f32>::new(Source::Lent(&before), capped).unwrap();
+        let made = Transformed::<f32, f32>::new(&before, capped).unwrap();
         let mut tile = [0.0f32; 3];
         made.make(&[1], 5..8, &mut tile);
         for (got, x) in tile.iter().zip(&x[2505..2508]) {
