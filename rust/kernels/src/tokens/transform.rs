@@ -3,7 +3,7 @@
 use super::terms::Exponential;
 use crate::memory::{self, NoMemory};
 use crate::rows::{MadeRows, Rows};
-use crate::simd::{Element, Isa, Kernel, dispatch};
+use crate::simd::{Element, Isa, Kernel, dispatch, scalar};
 use std::ops::Range;
 
 /// `softcap * tanh(scale * (x + bias) / softcap) / temperature`, without the steps that are not given.
@@ -40,6 +40,11 @@ pub struct Transformed<'a, T, R> {
 impl<'a, T: Element, R: Exponential> Transformed<'a, T, R> {
     /// The rows, transformed. A bias must have one number per class.
     pub fn new(rows: &'a dyn Rows<T>, transform: Transform<'_>) -> Result<Self, NoMemory> {
+        scalar(|| Self::rounded(rows, transform))
+    }
+
+    /// The numbers of the transformation are rounded to `R`.
+    fn rounded(rows: &'a dyn Rows<T>, transform: Transform<'_>) -> Result<Self, NoMemory> {
         let real = R::from_f64;
         let bias = memory::collected(transform.bias.unwrap_or_default().iter().map(|&x| real(x)))?;
         let Transform { scale, softcap, temperature, .. } = transform;

@@ -10,8 +10,8 @@ use steelyard_kernels::rows::{Source, Table};
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{
-    Asked, Batch, Column, Logit, Models, PairColumn, Per, Targets, Totals, Unit, pair_scores,
-    stratified_perplexity, sum_batch, token_scores,
+    Asked, Batch, Column, Exponential, Logit, Models, PairColumn, Per, Targets, Totals, Transform,
+    Transformed, Unit, pair_scores, stratified_perplexity, sum_batch, token_scores,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -19,6 +19,8 @@ pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "float64", scores::<f64>),
     entry("tokens.token_scores", "bfloat16", scores::<Bf16>),
     entry("tokens.token_scores", "float16", scores::<F16>),
+    entry("tokens.transformed", "float32", transformed::<f32, f32>),
+    entry("tokens.transformed", "float64", transformed::<f64, f64>),
     entry("tokens.pair_scores", "float32", pairs::<f32>),
     entry("tokens.pair_scores", "float64", pairs::<f64>),
     entry("tokens.pair_scores", "bfloat16", pairs::<Bf16>),
@@ -47,6 +49,26 @@ fn scores<T: Draw + Logit>(n: usize) -> Run {
         let counted = digest.of("counted");
         for one in scores.counted {
             counted.word(one.into());
+        }
+    })
+}
+
+/// Logits with a bias that are scaled, capped and divided by a temperature while they are read.
+fn transformed<T: Draw + Logit, R: Exponential + Logit>(n: usize) -> Run {
+    let width = n.clamp(1, WIDEST);
+    let logits: Vec<T> = tame(n / width * width, 39);
+    let bias: Vec<f64> = tame(width, 40);
+    let targets: Vec<i64> = words(n / width, 41).map(|word| (word % width as u64) as i64).collect();
+    Box::new(move |digest| {
+        let table = given(Table::new(&logits, width).ok_or("rows of no class"));
+        let transform =
+            Transform { bias: Some(&bias), scale: Some(1.3), softcap: Some(5.5), temperature: Some(0.7) };
+        let rows = given(Transformed::<T, R>::new(&table, transform));
+        let asked = Asked::from(&[Column::Nll, Column::LogZ][..]);
+        let scores =
+            given(given(token_scores(Source::Made(&rows), Targets::new(&targets), asked, &mut |_| true)));
+        for &column in asked.columns {
+            digest.of(column.name()).doubles(&scores[column]);
         }
     })
 }
