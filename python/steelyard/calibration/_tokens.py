@@ -27,12 +27,10 @@ class Predictions(NamedTuple):
     left_out: dict[str, int]
 
 
-def predictions(scores: Any, classes: Any, where: Any, weights: Any, clusters: Any, by: Any) -> Predictions:
+def predictions(scores: Any, where: Any, weights: Any, clusters: Any, by: Any) -> Predictions:
     """The counted tokens of a ``TokenScores``; ``weights``, ids and groups are one a token or one a sequence."""
     if not (hasattr(scores, "confidence") and hasattr(scores, "counted")):
         raise type_error("targets", "what came true", "None")
-    if classes is not None:
-        raise value_error("classes", "none with scores of tokens", shown(classes))
     if scores.confidence is None or scores.correct is None:
         fix = 'ask token_scores for columns=("confidence", "correct")'
         raise value_error("probs", "token scores with the columns confidence and correct", "scores without them", fix)

@@ -168,7 +168,9 @@ def reliability(
     tokens = targets is None
     left_out: dict[str, int] = {}
     if tokens:
-        probs, targets, weights, clusters, by, left_out = predictions(probs, classes, where, weights, clusters, by)
+        if classes is not None:
+            raise value_error("classes", "none with scores of tokens", shown(classes))
+        probs, targets, weights, clusters, by, left_out = predictions(probs, where, weights, clusters, by)
         where = None
     elif hasattr(probs, "counted") and hasattr(probs, "nll"):
         raise value_error("targets", "none with scores of tokens, which know what was right", shown(targets))
