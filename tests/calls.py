@@ -70,7 +70,7 @@ def _(n: int) -> Any:
 
 
 @row(
-    "token_scores: two models", "token_pairs", call=lambda d: sy.token_scores(d[0], d[2], baseline=d[1], columns="all")
+    "token_scores: two models", "token_scores", call=lambda d: sy.token_scores(d[0], d[2], baseline=d[1], columns="all")
 )
 def _(n: int) -> Any:
     new, base = uniform(10 * n, dtype=np.float32), uniform(10 * n, 1, dtype=np.float32)
