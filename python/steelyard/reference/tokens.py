@@ -141,7 +141,7 @@ def transformed(
 ) -> NDArray[Any]:
     """The logits that are scored: ``softcap * tanh(scale * (x + bias) / softcap) / temperature``.
 
-    Every step is rounded in float64 for float64 logits and in float32 for all others.
+    Every step is rounded in float64 for float64 logits and in float32 for all others. A masked class stays at -inf.
     """
     x = np.asarray(logits)
     real = np.dtype(np.float64 if x.dtype == np.float64 else np.float32).type
@@ -150,7 +150,7 @@ def transformed(
         x = x + np.asarray(bias).astype(real)
     x = x * real(scale)
     if softcap is not None:
-        x = real(softcap) * np.tanh(x / real(softcap))
+        x = np.where(np.isfinite(x), real(softcap) * np.tanh(x / real(softcap)), x)
     return np.asarray(x / real(temperature))
 
 
