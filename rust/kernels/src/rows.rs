@@ -59,6 +59,21 @@ impl<T> Source<'_, T> {
     }
 }
 
+impl<'a, T> Source<'a, T> {
+    /// The elements `columns` of a row, computed in `tile` where they do not lie in memory.
+    #[inline(always)]
+    pub fn part(self, row: usize, columns: Range<usize>, tile: &'a mut [T]) -> &'a [T] {
+        match self {
+            Source::Lent(rows) => &rows.row(row)[columns],
+            Source::Made(rows) => {
+                let made = &mut tile[..columns.len()];
+                rows.make(&[row], columns, made);
+                made
+            }
+        }
+    }
+}
+
 /// A table whose rows lie one after another in memory.
 pub struct Table<'a, T> {
     data: &'a [T],

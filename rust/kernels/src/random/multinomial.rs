@@ -65,28 +65,65 @@ pub fn draw_few<V: Few>(stream: Stream, n: usize, visit: &mut V) {
 /// Hands the counts of a replicate of `n` slots, more than [`SLOTS`], to the visitor.
 #[inline(always)]
 pub fn draw_many<V: Many>(stream: Stream, n: usize, visit: &mut V) {
-    let mut rest = draw_leaves(stream, n, visit);
+    let mut rest = rounds(stream, n, &mut Handed { visit, counts: [0; SLOTS] });
     while let Some(slot) = rest.draw() {
         visit.slot(slot);
     }
 }
 
-/// Hands the leaves to the visitor, in rounds until they have no more draws than there are; returns those that are left.
+/// What becomes of the counts of a replicate's leaves.
+trait Leafwise {
+    /// A round begins; the counts before it are void.
+    fn begin(&mut self);
+    /// Draws leaf `index`; returns the sum of its counts.
+    fn draw(&mut self, leaves: Leaves, index: usize) -> u64;
+}
+
+/// Draws the leaves in rounds until they have no more draws than there are; returns those that are left.
 #[inline(always)]
-fn draw_leaves<V: Many>(stream: Stream, n: usize, visit: &mut V) -> Rest {
-    let (mut round, mut counts) = (0, [0; SLOTS]);
+fn rounds<L: Leafwise>(stream: Stream, n: usize, to: &mut L) -> Rest {
+    let mut round = 0;
     loop {
-        let leaves = Leaves::of(stream, n, round);
-        let mut drawn = 0;
-        visit.begin();
+        let (leaves, mut drawn) = (Leaves::of(stream, n, round), 0);
+        to.begin();
         for index in 0..leaves.count() {
-            drawn += leaves.counts(index, &mut counts);
-            visit.leaf(index, &counts);
+            drawn += to.draw(leaves, index);
         }
         if let Some(rest) = leaves.rest(drawn) {
             return rest;
         }
         round += 1;
+    }
+}
+
+/// Hands the counts of one leaf after the other to a visitor.
+struct Handed<'a, V> {
+    visit: &'a mut V,
+    counts: Counts,
+}
+
+impl<V: Many> Leafwise for Handed<'_, V> {
+    #[inline(always)]
+    fn begin(&mut self) {
+        self.visit.begin();
+    }
+    #[inline(always)]
+    fn draw(&mut self, leaves: Leaves, index: usize) -> u64 {
+        let drawn = leaves.counts(index, &mut self.counts);
+        self.visit.leaf(index, &self.counts);
+        drawn
+    }
+}
+
+/// Draws every leaf into its place.
+struct Placed<'a>(&'a mut [Counts]);
+
+impl Leafwise for Placed<'_> {
+    #[inline(always)]
+    fn begin(&mut self) {}
+    #[inline(always)]
+    fn draw(&mut self, leaves: Leaves, index: usize) -> u64 {
+        leaves.counts(index, &mut self.0[index])
     }
 }
 
@@ -228,17 +265,7 @@ fn sift<V: Few>(words: &[u32; WORDS], slots: usize, draws: usize, visit: &mut V)
 /// Writes the counts of the leaves of one replicate of `n` slots, more than [`SLOTS`]; returns the draws that are left.
 #[inline(always)]
 pub fn leaves_into(stream: Stream, n: usize, counts: &mut [Counts]) -> Rest {
-    let mut round = 0;
-    loop {
-        let (leaves, mut drawn) = (Leaves::of(stream, n, round), 0);
-        for index in 0..leaves.count() {
-            drawn += leaves.counts(index, &mut counts[index]);
-        }
-        if let Some(rest) = leaves.rest(drawn) {
-            return rest;
-        }
-        round += 1;
-    }
+    rounds(stream, n, &mut Placed(counts))
 }
 
 /// The counts of one replicate: how often each of `n` slots is drawn in `n` draws.

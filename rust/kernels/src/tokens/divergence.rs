@@ -4,8 +4,8 @@
 //! smaller is w exp(t). Since the probabilities sum to 1,
 //! KL(q, p) = sum q (log q - log p) = sum (q (log q - log p) - q + p),
 //! whose terms are w (exp(t) - 1 - t) where q is the larger, and w (1 - exp(t) + t exp(t)) where p is. None is negative,
-//! all are exactly 0 for equal rows, and an error of log S enters only by its square (in the total variation as it is). The sum
-//! sum q (log q - log p) itself has terms of both signs, which cancel, and may end below 0.
+//! all are exactly 0 for equal rows, and an error of log S enters only by its square (in the total variation as it is).
+//! The sum of q (log q - log p) itself has terms of both signs, which cancel, and may end below 0.
 
 use super::fold::BLOCK;
 use super::terms::{Exponential, LANES, Logit, STEPS, WIDE, fold_lanes};
@@ -134,15 +134,16 @@ fn pair<I: Isa, R: Exponential>(new: R, base: R, of: [Normaliser; 2]) -> Pair<R>
 
 /// `K` sums over pairs of logits.
 trait Pairs<const K: usize> {
-    fn add<I: Isa, R: Exponential>(sums: [R; K], pair: Pair<R>) -> [R; K];
+    /// What a pair adds to each of them.
+    fn terms<R: Exponential>(pair: &Pair<R>) -> [R; K];
 }
 
 struct WithoutJs;
 
 impl Pairs<3> for WithoutJs {
     #[inline(always)]
-    fn add<I: Isa, R: Exponential>([kl, kl_reverse, absolute]: [R; 3], pair: Pair<R>) -> [R; 3] {
-        [kl + pair.kl, kl_reverse + pair.kl_reverse, absolute + pair.absolute]
+    fn terms<R: Exponential>(pair: &Pair<R>) -> [R; 3] {
+        [pair.kl, pair.kl_reverse, pair.absolute]
     }
 }
 
@@ -150,9 +151,8 @@ struct WithJs;
 
 impl Pairs<4> for WithJs {
     #[inline(always)]
-    fn add<I: Isa, R: Exponential>([kl, kl_reverse, absolute, js]: [R; 4], pair: Pair<R>) -> [R; 4] {
-        let term = jensen_shannon(&pair);
-        [kl + pair.kl, kl_reverse + pair.kl_reverse, absolute + pair.absolute, js + term]
+    fn terms<R: Exponential>(pair: &Pair<R>) -> [R; 4] {
+        [pair.kl, pair.kl_reverse, pair.absolute, jensen_shannon(pair)]
     }
 }
 
@@ -165,16 +165,12 @@ fn jensen_shannon<R: Exponential>(pair: &Pair<R>) -> R {
     let [one, two] = [1.0, 2.0].map(R::from_f64);
     let sum = one + pair.ratio;
     let s = (one - pair.ratio) / sum;
-    let square = s * s;
-    let mut series = R::default();
-    for k in (1..=R::JS_TERMS).rev() {
-        series = series * square + R::from_f64(1.0 / (2 * k * (2 * k - 1)) as f64);
-    }
     let z = pair.ratio / (two + pair.ratio);
-    let z_square = z * z;
-    let mut tangent = R::default();
-    for k in (0..R::JS_TERMS).rev() {
-        tangent = tangent * z_square + R::from_f64(1.0 / (2 * k + 1) as f64);
+    let (square, z_square) = (s * s, z * z);
+    let (mut series, mut tangent) = (R::default(), R::default());
+    for &[of_series, of_tangent] in R::SERIES {
+        series = series * square + of_series;
+        tangent = tangent * z_square + of_tangent;
     }
     let far = (R::from_f64(std::f64::consts::LN_2) - two * z * tangent) + pair.t * (pair.ratio / sum);
     let bracket = if pair.t > R::from_f64(-0.5) { square * series } else { far };
@@ -193,7 +189,7 @@ fn sums_of_pairs<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
     let mut lanes = [[T::Real::default(); LANES]; K];
     for c in 0..body.len().min(other.len()) {
         for i in 0..LANES {
-            add_one::<I, T, F, K>(&mut lanes, i, body[c][i].real(), other[c][i].real(), of);
+            add_one::<I, T::Real, F, K>(&mut lanes, i, body[c][i].real(), other[c][i].real(), of);
         }
         if c % STEPS == STEPS - 1 {
             fold_lanes(&mut wide, lanes);
@@ -201,7 +197,7 @@ fn sums_of_pairs<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
         }
     }
     for i in 0..tail.len().min(other_tail.len()) {
-        add_one::<I, T, F, K>(&mut lanes, i, tail[i].real(), other_tail[i].real(), of);
+        add_one::<I, T::Real, F, K>(&mut lanes, i, tail[i].real(), other_tail[i].real(), of);
     }
     fold_lanes(&mut wide, lanes);
     let mut sums = [0.0; K];
@@ -211,21 +207,17 @@ fn sums_of_pairs<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
     sums
 }
 
-/// Adds a pair of logits to lane `i`.
+/// Adds what a pair of logits contributes to lane `i`.
 #[inline(always)]
-fn add_one<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
-    lanes: &mut [[T::Real; LANES]; K],
+fn add_one<I: Isa, R: Exponential, F: Pairs<K>, const K: usize>(
+    lanes: &mut [[R; LANES]; K],
     i: usize,
-    new: T::Real,
-    base: T::Real,
+    new: R,
+    base: R,
     of: [Normaliser; 2],
 ) {
-    let mut sums = [T::Real::default(); K];
+    let terms = F::terms(&pair::<I, R>(new, base, of));
     for k in 0..K {
-        sums[k] = lanes[k][i];
-    }
-    sums = F::add::<I, T::Real>(sums, pair::<I, T::Real>(new, base, of));
-    for k in 0..K {
-        lanes[k][i] = sums[k];
+        lanes[k][i] = lanes[k][i] + terms[k];
     }
 }

@@ -273,28 +273,10 @@ impl<T: Logit> Kernel for Compare<'_, T> {
             while start < width {
                 let here = start..width.min(start + BLOCK);
                 start = here.end;
-                let x = block(new, first + i, here.clone(), new_tile);
-                compared.block::<I, T>(x, block(base, first + i, here, base_tile), js);
+                let x = new.part(first + i, here.clone(), new_tile);
+                compared.block::<I, T>(x, base.part(first + i, here, base_tile), js);
             }
             *sums = compared.finish();
-        }
-    }
-}
-
-/// A block of a row, computed in `tile` where it does not lie in memory.
-#[inline(always)]
-fn block<'a, T: Logit>(
-    source: Source<'a, T>,
-    row: usize,
-    columns: Range<usize>,
-    tile: &'a mut [T],
-) -> &'a [T] {
-    match source {
-        Source::Lent(rows) => &rows.row(row)[columns],
-        Source::Made(rows) => {
-            let made = &mut tile[..columns.len()];
-            rows.make(&[row], columns, made);
-            made
         }
     }
 }
@@ -326,6 +308,7 @@ mod tests {
     use super::*;
     use crate::rows::Table;
     use crate::simd::{Level, force};
+    use crate::tokens::scores::tests::logits;
 
     fn go(_: usize) -> bool {
         true
@@ -337,15 +320,6 @@ mod tests {
         let classes = vec![0; new.len() / width];
         let asked = Asked::from(Column::ALL);
         pair_scores(models, Targets::new(&classes), asked, PairColumn::ALL, &mut go).unwrap().unwrap()
-    }
-
-    fn logits(n: usize, scale: f64, seed: u64) -> Vec<f64> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5
-        };
-        (0..n).map(|_| (next() + next() + next() + next()) * scale).collect()
     }
 
     /// KL(base, new), KL(new, base), Jensen-Shannon and total variation by their definitions.

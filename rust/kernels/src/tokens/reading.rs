@@ -51,13 +51,7 @@ impl<T: Logit> Plan<'_, T> {
             // Another thread may change the targets meanwhile, so their range is checked again.
             let class = self.targets.classes[index] as usize;
             if self.counted[index] && class < self.source.width() {
-                let logit = match self.source {
-                    Source::Lent(rows) => rows.row(row)[class],
-                    Source::Made(rows) => {
-                        rows.make(&[row], class..class + 1, &mut made[..1]);
-                        made[0]
-                    }
-                };
+                let logit = self.source.part(row, class..class + 1, made)[0];
                 *sought = Sought::new(class, logit.real());
             }
         }

@@ -282,15 +282,7 @@ pub(super) fn offender<T: Logit>(
     let mut block = memory::filled(BLOCK, T::default())?;
     for start in (0..source.width()).step_by(BLOCK) {
         let columns = start..(start + BLOCK).min(source.width());
-        let logits = match source {
-            Source::Lent(rows) => &rows.row(row)[columns],
-            Source::Made(rows) => {
-                let made = &mut block[..columns.len()];
-                rows.make(&[row], columns, made);
-                made
-            }
-        };
-        let values = logits.iter().map(|x| x.to_f64());
+        let values = source.part(row, columns, &mut block).iter().map(|x| x.to_f64());
         if let Some((place, value)) = values.enumerate().find(|&(_, x)| x.is_nan() || x == f64::INFINITY) {
             return Ok(Unscorable::Logit { row, column: start + place, value });
         }
@@ -300,7 +292,7 @@ pub(super) fn offender<T: Logit>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::rows::{MadeRows, Table};
     use crate::simd::{Bf16, Element, F16, Level, force};
@@ -321,7 +313,7 @@ mod tests {
     }
 
     /// Pseudo-random logits whose spread is proportional to `scale`.
-    fn logits(n: usize, scale: f64, seed: u64) -> Vec<f64> {
+    pub fn logits(n: usize, scale: f64, seed: u64) -> Vec<f64> {
         let mut state = seed;
         let mut next = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

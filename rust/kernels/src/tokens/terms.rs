@@ -56,10 +56,30 @@ pub trait Exponential: Real {
     fn exp<I: Isa>(x: Self) -> Self;
     /// Where exponentials are computed as 0, and the least argument of [`Self::exp_and_bend`].
     const LEAST: Self;
-    /// How many terms of the series of a divergence reach this precision.
-    const JS_TERMS: usize;
+    /// The coefficients 1 / (2k (2k - 1)) and 1 / (2k - 1) of two series, the highest k first: as many as this precision
+    /// needs for the Jensen-Shannon divergence.
+    const SERIES: &'static [[Self; 2]];
     /// exp(x), and exp(x) - 1 - x without cancellation, for x from `LEAST` to 0.
     fn exp_and_bend<I: Isa>(x: Self) -> (Self, Self);
+}
+
+const fn series64<const N: usize>() -> [[f64; 2]; N] {
+    let (mut series, mut i) = ([[0.0; 2]; N], 0);
+    while i < N {
+        let k = N - i;
+        series[i] = [1.0 / (2 * k * (2 * k - 1)) as f64, 1.0 / (2 * k - 1) as f64];
+        i += 1;
+    }
+    series
+}
+
+const fn series32<const N: usize>() -> [[f32; 2]; N] {
+    let (wide, mut series, mut i) = (series64::<N>(), [[0.0; 2]; N], 0);
+    while i < N {
+        series[i] = [wide[i][0] as f32, wide[i][1] as f32];
+        i += 1;
+    }
+    series
 }
 
 /// exp(x - max) as a product whose second factor is a power of two. The fused multiply-add that adds the term to a sum
@@ -92,7 +112,7 @@ impl Exponential for f32 {
     const LOWEST: f32 = f32::NEG_INFINITY;
     const TINY: f32 = 1e-30;
     const LEAST: f32 = -88.0;
-    const JS_TERMS: usize = 6;
+    const SERIES: &'static [[f32; 2]] = &series32::<6>();
 
     /// exp(d) = 2^n 2^f with n = round(d log2 e) and |f| <= 1/2; 2^f by a minimax polynomial with p(0) = 1 (relative
     /// error 1.1e-7 with these f32 coefficients). Adding 1.5 * 2^23 + 127 leaves n + 127, the biased exponent, in the
@@ -145,7 +165,7 @@ impl Exponential for f64 {
     const LOWEST: f64 = f64::NEG_INFINITY;
     const TINY: f64 = 1e-300;
     const LEAST: f64 = -709.0;
-    const JS_TERMS: usize = 14;
+    const SERIES: &'static [[f64; 2]] = &series64::<14>();
 
     #[inline(always)]
     fn term<I: Isa>(x: f64, max: f64) -> Term<f64> {
