@@ -1,6 +1,6 @@
 //! Scores of the same targets under two models' logits.
 
-use super::scores::{Shapes, names, per_row, refused, shape_of};
+use super::scores::{Shapes, names, refused, shape_of};
 use crate::arrays::{Tables, copied, float_rows, given, slice};
 use crate::call::call;
 use crate::give::{Give, Given, value_error};
@@ -49,18 +49,8 @@ pub fn token_pairs<'py>(
         return Err(value_error(format!("baseline: expected the shape of logits, {:?}", shapes.logits)));
     }
     let classes = slice::<i64>(targets, "targets")?;
-    let counted = counted.map(|counted| slice::<u8>(counted, "counted")).transpose()?;
-    let bias = bias.map(|bias| slice::<f64>(bias, "bias")).transpose()?;
-    let width = shapes.logits.last().copied().unwrap_or(0);
-    if counted.is_some_and(|counted| counted.len() != classes.len()) {
-        return Err(value_error("counted: expected one per target"));
-    }
-    if bias.is_some_and(|bias| bias.len() != width) {
-        return Err(value_error(format!("bias: expected one number per class, {width}")));
-    }
-    let rows = shapes.logits.iter().rev().skip(1).product();
-    let targets =
-        Targets { classes, per_row: per_row(rows, classes.len())?, ignore: ignore_index, mask: counted };
+    let (targets, bias) = shapes.checked(classes, ignore_index, counted, bias)?;
+    let rows = shapes.split().0.iter().product();
     let compared = Comparison {
         transform: Transform { bias, scale, softcap, temperature },
         targets,

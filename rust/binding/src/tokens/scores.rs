@@ -40,28 +40,19 @@ pub fn token_scores<'py>(
 ) -> Given<PyScores<'py>> {
     let columns: Vec<Column> = names(columns)?;
     let rows = float_rows(logits, "logits")?;
+    let shapes = Shapes { logits: shape_of(logits), targets: shape_of(targets) };
     let classes = slice::<i64>(targets, "targets")?;
-    let counted = counted.map(|counted| slice::<u8>(counted, "counted")).transpose()?;
-    let bias = bias.map(|bias| slice::<f64>(bias, "bias")).transpose()?;
-    if counted.is_some_and(|counted| counted.len() != classes.len()) {
-        return Err(value_error("counted: expected one per target"));
-    }
+    let (targets, bias) = shapes.checked(classes, ignore_index, counted, bias)?;
     let asked = Asked { columns: &columns, label_smoothing };
     let transform = Transform { bias, scale, softcap, temperature };
     let outcome = with_dtype!(rows, x => {
-        let targets = Targets { classes, per_row: per_row(x.count(), classes.len())?, ignore: ignore_index, mask: counted };
-        if bias.is_some_and(|bias| bias.len() != x.width()) {
-            return Err(value_error(format!("bias: expected one number per class, {}", x.width())));
-        }
-        let source = Source::Lent(&x);
         call(py, progress, x.count(), |progress| {
             if transform.is_nothing() {
-                return tokens::token_scores(source, targets, asked, progress);
+                return tokens::token_scores(Source::Lent(&x), targets, asked, progress);
             }
             scored_as_made(&x, transform, targets, asked, progress)
         })
     })?;
-    let shapes = Shapes { logits: shape_of(logits), targets: shape_of(targets) };
     let mut scores = outcome.map_err(|refusal| refused(refusal, "logits", &shapes, classes, ignore_index))?;
     let counted = copied(py, &scores.counted)?;
     let values: PyResult<Vec<_>> = columns.iter().map(|&column| given(py, scores.take(column))).collect();
@@ -78,17 +69,6 @@ fn scored_as_made<T: Logit>(
 ) -> Result<Result<TokenScores, Unscorable>, Stopped> {
     let made = Transformed::<T, T::Real>::new(rows, transform)?;
     tokens::token_scores(Source::Made(&made), targets, asked, progress)
-}
-
-/// How many targets each of `rows` rows has.
-pub fn per_row(rows: usize, targets: usize) -> PyResult<usize> {
-    let each = targets.checked_div(rows).unwrap_or(1);
-    if each * rows != targets || each == 0 {
-        return Err(value_error(format!(
-            "targets: expected one per row of logits, {rows}, or the same number for each; got {targets}"
-        )));
-    }
-    Ok(each)
 }
 
 pub fn names<T: Named>(names: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
@@ -122,6 +102,45 @@ pub struct Shapes {
     pub targets: Vec<usize>,
 }
 
+impl Shapes {
+    /// The targets and the bias, where they and `counted` have as many entries as the logits ask for.
+    pub fn checked<'a>(
+        &self,
+        classes: &'a [i64],
+        ignore: Option<i64>,
+        counted: Option<&'a Bound<'_, PyAny>>,
+        bias: Option<&'a Bound<'_, PyAny>>,
+    ) -> PyResult<(Targets<'a>, Option<&'a [f64]>)> {
+        let (leading, width) = self.split();
+        let mask = counted.map(|counted| slice::<u8>(counted, "counted")).transpose()?;
+        let bias = bias.map(|bias| slice::<f64>(bias, "bias")).transpose()?;
+        if mask.is_some_and(|mask| mask.len() != classes.len()) {
+            return Err(value_error("counted: expected one per target"));
+        }
+        let per_row = per_row(leading.iter().product(), classes.len())?;
+        if bias.is_some_and(|bias| bias.len() != width) {
+            return Err(value_error(format!("bias: expected one number per class, {width}")));
+        }
+        Ok((Targets { classes, per_row, ignore, mask }, bias))
+    }
+
+    /// The shape of the rows of logits, and how many classes a row has.
+    pub fn split(&self) -> (&[usize], usize) {
+        self.logits.split_last().map_or((&[], 0), |(&width, leading)| (leading, width))
+    }
+}
+
+/// How many targets each of `rows` rows has.
+fn per_row(rows: usize, targets: usize) -> PyResult<usize> {
+    let each = targets.checked_div(rows).unwrap_or(1);
+    if each * rows != targets || each == 0 {
+        return Err(value_error(format!(
+            "targets: expected one per row of logits, {rows}, or the same number for each; got {targets}"
+        )));
+    }
+    Ok(each)
+}
+
 pub fn shape_of(array: &Bound<'_, PyAny>) -> Vec<usize> {
     array.cast::<PyUntypedArray>().map(|array| array.shape().to_vec()).unwrap_or_default()
 }
@@ -134,12 +153,11 @@ pub fn refused(
     targets: &[i64],
     ignore_index: Option<i64>,
 ) -> PyErr {
-    let (leading, width) = shapes.logits.split_at(shapes.logits.len().saturating_sub(1));
+    let (leading, classes) = shapes.split();
     let place = |row| coordinates(row, leading);
     value_error(match refusal {
         Unscorable::Target { index } => {
             let ignored = ignore_index.map_or(String::new(), |index| format!(", or ignore_index = {index}"));
-            let classes = width.first().copied().unwrap_or(0);
             format!(
                 "targets: expected class indices from 0 up to, not including, V = {classes}{ignored}; got {} \
                  at index [{}]",
