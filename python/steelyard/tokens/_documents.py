@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._arrays import shape_of
+from .._logarithm import logarithms
 from .._options import fraction
 from .._rows import Selection
 from ..errors import value_error
@@ -18,7 +19,6 @@ from ._batch import COUNTS, IGNORED, divisor_of, groups_of
 __all__ = ["by_document"]
 
 Array = NDArray[Any]
-LN2 = 0.6931471805599453
 
 
 def by_document(scores: Any, ids: Any, n_bytes: Any, share: float) -> dict[str, Array]:
@@ -56,7 +56,8 @@ def by_document(scores: Any, ids: Any, n_bytes: Any, share: float) -> dict[str, 
         total = _sums(numbers.reshape(-1), places)
         if (total == 0).any():
             raise value_error("n_bytes", "numbers that sum to more than 0 in every document", "0")
-        table["bits_per_byte"] = nll / (LN2 * total)
+        [nats] = logarithms([2.0])
+        table["bits_per_byte"] = nll / (nats * total)
     table["min_k"] = _of_the_least(log_p, parts, share)
     if scores.entropy is not None and scores.varentropy is not None:
         table["min_k_plus"] = _of_the_least(_standardised(scores), parts, share)

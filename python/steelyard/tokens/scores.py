@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._arrays import aligned, booleans, floats, integers, to_float64
+from .._arrays import aligned, booleans, floats, integers
 from .._lazy import lazy
 from .._mode import standard_mode, standard_mode_methods
-from .._options import choice, fraction, number, whole
+from .._options import choice, fraction, whole
 from .._progress import Progress, reporter
 from .._registries import names
 from .._result import Result
 from .._text import html_table
 from ..errors import shown, type_error, value_error
+from ._transform import transform_of
 
 __all__ = ["Column", "TokenScores", "token_scores"]
 
@@ -447,8 +448,7 @@ def token_scores(
     options: dict[str, Any] = {
         "ignore_index": ignored, "columns": asked,
         "counted": None if where is None else np.array(booleans(where, "where", t.shape), order="C"),
-        "bias": None if bias is None else _bias(bias, x.shape[-1], real), "scale": _factor(scale, real),
-        "softcap": _above_zero(softcap, "softcap", real), "temperature": _above_zero(temperature, "temperature", real),
+        **transform_of(real, x.shape[-1], bias=bias, scale=scale, softcap=softcap, temperature=temperature),
         "label_smoothing": fraction(label_smoothing, "label_smoothing"), "progress": reporter(progress),
     }  # fmt: skip
     if base is None:
@@ -473,49 +473,6 @@ def _shaped(
     if "top" in shaped:
         shaped["top"] = np.where(np.isnan(shaped["top"]), -1.0, shaped["top"]).astype(np.int64)
     return shaped
-
-
-Reals = type[np.float32] | type[np.float64]
-
-
-def _bias(bias: ArrayLike, width: int, real: Reals) -> NDArray[np.float64]:
-    """The numbers that are added to the logits of each class; -inf masks it."""
-    numbers = np.array(to_float64(floats(bias, "bias", ndim=1, numbers=True)))
-    if numbers.shape != (width,):
-        raise value_error("bias", f"one number per class, {width}", f"shape {numbers.shape}")
-    with np.errstate(over="ignore"):
-        bad = ~np.isfinite(numbers.astype(real)) & (numbers != -np.inf)
-    if bad.any():
-        first = int(bad.argmax())
-        raise value_error("bias", f"{real.__name__} numbers, or -inf", f"{numbers[first]} at index [{first}]")
-    return numbers
-
-
-def _factor(scale: float | None, real: Reals) -> float | None:
-    """The factor of the logits."""
-    expected = "a finite number other than 0, or None"
-    return None if scale is None else _usable(number(scale, "scale", expected), "scale", expected, scale, real)
-
-
-def _above_zero(value: float | None, name: str, real: Reals) -> float | None:
-    """A bound or divisor of the logits."""
-    if value is None:
-        return None
-    expected = "a number above 0, or None"
-    x = number(value, name, expected)
-    if not x > 0:
-        raise value_error(name, expected, str(value))
-    return _usable(x, name, expected, value, real)
-
-
-def _usable(x: float, name: str, expected: str, given: object, real: Reals) -> float:
-    """``x``, if it neither overflows nor vanishes in the type in which logits are transformed."""
-    with np.errstate(over="ignore", under="ignore"):
-        rounded = real(x)
-    if not np.isfinite(rounded) or rounded == 0:
-        held = "" if not np.isfinite(x) or x == 0 else f", which is {rounded} in {real.__name__}"
-        raise value_error(name, expected, f"{given}{held}")
-    return x
 
 
 def _asked(columns: str | Iterable[str] | None, compared: bool) -> tuple[Sequence[str], Sequence[str]]:
