@@ -69,7 +69,13 @@ BOUNDS = {
     "margin": 1e-13,
 }
 # The roundings of a transformation move float32 logits, at most 20 in magnitude, by up to 4e-6.
-TRANSFORMED = {name: (lambda inputs: 1e-11 if inputs["logits"].dtype == np.float64 else 2e-3) for name in BOUNDS}
+TRANSFORMED = {
+    **dict.fromkeys(("nll", "log_z", "margin", "label_smoothed", "mean_logit"), _of_f64(5e-6, 1e-11)),
+    **dict.fromkeys(("confidence", "probability", "collision"), _of_f64(5e-6, 1e-11)),
+    "entropy": _of_f64(2e-5, 1e-11),
+    "varentropy": _of_f64(1e-4, 1e-10),
+    "z_loss": _of_f64(2e-4, 1e-10),
+}
 
 
 def _two_models(dtype: str, width: int) -> Inputs:
