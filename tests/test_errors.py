@@ -60,6 +60,11 @@ LOGPROBS = {"policy_chosen": -X, "policy_rejected": -X - 1, "reference_chosen": 
 ADAM = {"lr": 1e-3, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0.01, "max_norm": 1.0, "nonfinite": "raise"}
 RATES = {"lr": 1.0, "total_steps": 10, "warmup_steps": 2, "start": 0.0, "end": 0.0}
 
+SCORED = sy.token_scores(
+    np.arange(40.0).reshape(4, 2, 5) % 7, [[0, 1], [2, -100], [3, 4], [0, 2]],
+    columns=("confidence", "correct", "entropy", "varentropy"),
+)  # fmt: skip
+
 CALLS = [
     Call("estimate", sy.estimate, {"x": X, "statistic": "mean", **ROWS, **INTERVAL, "method": "t", "progress": False}),
     Call("estimate weights", sy.estimate, {"x": X, "where": KEEP, "weights": Y, "method": "t"}),
@@ -91,6 +96,24 @@ CALLS = [
     Call("ReliabilityState.merge", lambda other: ReliabilityState().merge(other), {"other": ReliabilityState()}),
     Call("ReliabilityState.from_bytes", ReliabilityState.from_bytes, {"data": ReliabilityState().to_bytes()}),
     Call("token_scores", sy.token_scores, {"logits": LOGITS, "targets": TARGETS, "ignore_index": -1, "columns": "all"}),
+    Call(
+        "token_scores of two models",
+        sy.token_scores,
+        {"logits": LOGITS, "targets": TARGETS, "baseline": LOGITS, "where": TARGETS >= 0, "columns": ("kl", "js"),
+         "label_smoothing": 0.1, "progress": False},
+    ),
+    Call(
+        "token_scores of transformed logits",
+        sy.token_scores,
+        {"logits": LOGITS, "targets": TARGETS, "bias": np.zeros(LOGITS.shape[-1]), "scale": 2.0, "softcap": 30.0,
+         "temperature": 0.5},
+    ),
+    Call("TokenScores.by", SCORED.by, {"documents": np.arange(SCORED.nll.shape[0]), "n_bytes": None, "share": 0.5}),
+    Call(
+        "reliability of tokens",
+        sy.reliability,
+        {"probs": SCORED, "where": SCORED.counted, "weights": None, "clusters": np.arange(SCORED.nll.shape[0])},
+    ),
     Call("TokenScores", TokenScores, {"nll": X, "log_z": X, "counted": KEEP, "entropy": X}),
     Call("perplexity", sy.perplexity, {"x": X, **ROWS, "per": X, "unit": "nats", **INTERVAL, "progress": False}),
     Call("perplexity of rows", sy.perplexity, {"x": X.reshape(3, 4), "clusters": ["a", "b", "c"], "per": [1, 2, 3]}),
