@@ -108,6 +108,13 @@ CALLS = [
         {"logits": LOGITS, "targets": TARGETS, "bias": np.zeros(LOGITS.shape[-1]), "scale": 2.0, "softcap": 30.0,
          "temperature": 0.5},
     ),
+    Call(
+        "token_scores_from_hidden",
+        sy.token_scores_from_hidden,
+        {"hidden": LOGITS, "weight": np.ones((9, LOGITS.shape[-1])), "targets": TARGETS, "where": TARGETS >= 0,
+         "columns": "entropy", "bias": np.zeros(9), "scale": 2.0, "softcap": 30.0, "temperature": 0.5,
+         "label_smoothing": 0.1, "ignore_index": None, "progress": False},
+    ),
     Call("TokenScores.by", SCORED.by, {"documents": np.arange(SCORED.nll.shape[0]), "n_bytes": None, "share": 0.5}),
     Call(
         "reliability of tokens",

@@ -18,7 +18,7 @@ from steelyard._progress import reporter
 from steelyard._registries import names
 
 TOP = {
-    "AdamW", "global_norm", "clip_by_global_norm_", "schedules", "token_scores", "perplexity", "reliability", "estimate",
+    "AdamW", "global_norm", "clip_by_global_norm_", "schedules", "token_scores", "token_scores_from_hidden", "perplexity", "reliability", "estimate",
     "proportion", "bootstrap", "compare", "preference_loss", "Estimate", "threads", "show_config", "errors",
 }  # fmt: skip
 ROOMS = {
@@ -69,6 +69,8 @@ TAKES = {
         "label_smoothing",
         "progress",
     },
+    "token_scores_from_hidden": {"ignore_index", "where", "columns", "bias", "scale", "softcap", "temperature"}
+    | {"label_smoothing", "progress"},
     "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad", "convention"},
 }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .calibration import reliability  # type: ignore[no-redef]
     from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
     from .preference import preference_loss
-    from .tokens import perplexity, token_scores  # type: ignore[no-redef]
+    from .tokens import perplexity, token_scores, token_scores_from_hidden  # type: ignore[no-redef]
     from .uncertainty import bootstrap, compare, estimate, proportion  # type: ignore[no-redef]
 else:
     # A program uses some of the rooms and seldom all of them. Each is imported when one of its names is first read, so
@@ -29,7 +29,7 @@ else:
         "calibration": ["reliability"],
         "optim": ["AdamW", "clip_by_global_norm_", "global_norm", "schedules"],
         "preference": ["preference_loss"],
-        "tokens": ["perplexity", "token_scores"],
+        "tokens": ["perplexity", "token_scores", "token_scores_from_hidden"],
         "uncertainty": ["bootstrap", "compare", "estimate", "proportion"],
         "_estimate": ["Estimate"],
         "records": [],
@@ -76,6 +76,7 @@ __all__ = [
     "show_config",
     "threads",
     "token_scores",
+    "token_scores_from_hidden",
     "tokens",
     "uncertainty",
 ]

@@ -78,6 +78,21 @@ def token_scores(
     label_smoothing: float = 0.0,
     progress: _Progress = None,
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.float64]]]: ...
+def token_scores_from_hidden(
+    hidden: NDArray[Any],
+    weight: NDArray[Any],
+    targets: NDArray[np.int64],
+    *,
+    ignore_index: int | None,
+    columns: Sequence[str],
+    counted: NDArray[np.bool_] | None = None,
+    bias: NDArray[np.float64] | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    temperature: float | None = None,
+    label_smoothing: float = 0.0,
+    progress: _Progress = None,
+) -> tuple[NDArray[np.bool_], list[NDArray[np.float64]]]: ...
 def token_pairs(
     logits: NDArray[Any],
     baseline: NDArray[Any],

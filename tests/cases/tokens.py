@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from steelyard import _core, token_scores
+from steelyard import _core, token_scores, token_scores_from_hidden
 from steelyard._registries import names
 from steelyard.reference import tokens as reference
 from steelyard.tokens import PerplexityState
@@ -43,6 +43,25 @@ def _candidates(dtype: str, width: int) -> Inputs:
     }  # fmt: skip
 
 
+def _hidden(dtype: str, length: int) -> Inputs:
+    """Hidden states and weights of 70 classes, in rows with gaps between them, some of which do not count."""
+    hidden = as_dtype(normalish(40 * (length + 3), length + 5), dtype).reshape(40, length + 3)
+    weight = as_dtype(2.0 / math.sqrt(length) * normalish(70 * length, length + 6), dtype).reshape(70, length)
+    targets = (words(40, length + 7) % np.uint64(70)).astype(np.int64)
+    targets[2::5] = IGNORED
+    return {"hidden": hidden[::-1, :length], "weight": weight, "targets": targets, "bias": normalish(70, 4)}
+
+
+def _run_hidden(inputs: Inputs) -> Outputs:
+    scores = token_scores_from_hidden(**inputs, ignore_index=IGNORED, columns="all", label_smoothing=SMOOTHING)
+    return {name: getattr(scores, name) for name in (*COLUMNS, "counted")}
+
+
+def _reference_hidden(inputs: Inputs) -> Outputs:
+    found = reference.token_scores_from_hidden(**inputs, ignore_index=IGNORED, label_smoothing=SMOOTHING)
+    return {**found, "top": np.where(np.isnan(found["top"]), -1.0, found["top"]).astype(np.int64)}
+
+
 def _run(inputs: Inputs) -> Outputs:
     scores = token_scores(**inputs, ignore_index=IGNORED, columns="all", label_smoothing=SMOOTHING)
     return {name: getattr(scores, name) for name in (*COLUMNS, "counted")}
@@ -54,8 +73,8 @@ def _reference(inputs: Inputs) -> Outputs:
 
 
 def _of_f64(single: float, double: float) -> Callable[[Inputs], float]:
-    """The bound for logits of float64, and the one for all others."""
-    return lambda inputs: double if inputs["logits"].dtype == np.float64 else single
+    """The bound for logits or hidden states of float64, and the one for all others."""
+    return lambda inputs: double if next(iter(inputs.values())).dtype == np.float64 else single
 
 
 # Ranks, tops and hits are exact; log Z is at most 40 here.
@@ -67,6 +86,16 @@ BOUNDS = {
     "z_loss": _of_f64(8e-5, 8e-10),
     "mean_logit": 1e-13,
     "margin": 1e-13,
+}
+# Sums of products in float32 move logits of up to 10 by up to 4e-6.
+HIDDEN = {
+    **dict.fromkeys(
+        ("nll", "log_z", "margin", "label_smoothed", "mean_logit", "confidence", "probability", "collision"),
+        _of_f64(5e-6, 1e-11),
+    ),
+    "entropy": _of_f64(2e-5, 1e-11),
+    "varentropy": _of_f64(1e-4, 1e-10),
+    "z_loss": _of_f64(1e-4, 1e-10),
 }
 # The roundings of a transformation move float32 logits, at most 20 in magnitude, by up to 4e-6.
 TRANSFORMED = {
@@ -184,6 +213,15 @@ CASES = [
         reference=_reference,
         lengths=(1, 2, 33, 1025, 4099),
         bound=TRANSFORMED,
+    ),
+    Case(
+        name="tokens.token_scores_from_hidden",
+        covers=("token_scores_from_hidden",),
+        make=_hidden,
+        run=_run_hidden,
+        reference=_reference_hidden,
+        lengths=(1, 2, 33, 255, 256, 257, 1025),
+        bound=HIDDEN,
     ),
     Case(
         name="tokens.token_pairs",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 
-__all__ = ["mean_nll", "same_mean", "sequence_nll", "token_pairs", "token_scores"]
+__all__ = ["mean_nll", "same_mean", "sequence_nll", "token_pairs", "token_scores", "token_scores_from_hidden"]
 
 Floats = NDArray[np.float64]
 # Relative differences between the means of clusters that the rounding of their tokens explains: 8 steps at 1 in float64
@@ -180,6 +180,17 @@ def token_scores(
         for name, column in columns.items():
             found[name][row if name in OF_ROW else place] = column(x[row], t[place])
     return {**found, "counted": counted}
+
+
+def token_scores_from_hidden(hidden: Any, weight: Any, targets: Any, **options: Any) -> dict[str, NDArray[Any]]:
+    """``token_scores`` of ``hidden @ weight.T``, with every product and sum in float64.
+
+    The kernel sums in float32, or in float64 where one of both is float64: in the order of the elements, in stretches
+    of 256.
+    """
+    x, w = np.asarray(hidden, np.float64), np.asarray(weight, np.float64)
+    sums = [math.fsum(row * of_class) for row in x.reshape(-1, w.shape[1]) for of_class in w]
+    return token_scores(np.reshape(sums, (*x.shape[:-1], len(w))), targets, **options)
 
 
 def _log_softmax(row: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._arrays import aligned, booleans, floats, integers
+from .._arrays import aligned, floats
 from .._lazy import lazy
 from .._mode import standard_mode, standard_mode_methods
-from .._options import choice, fraction, whole
+from .._options import fraction
 from .._progress import Progress, reporter
-from .._registries import names
 from .._result import Result
 from .._text import html_table
 from ..errors import shown, type_error, value_error
+from ._asked import OF_ROW, columns_of, counting, shaped, targets_of
 from ._transform import transform_of
 
 __all__ = ["Column", "TokenScores", "token_scores"]
@@ -28,15 +28,6 @@ Column = Literal[
     "rank", "rank_ties", "top_k", "label_smoothed", "z_loss", "mean_logit",
 ]  # fmt: skip
 PairColumn = Literal["kl", "kl_reverse", "js", "tv", "delta_p", "same_top", "flips", "nll_difference"]
-# The columns of every TokenScores: they follow from the sum that all columns need.
-ALWAYS: tuple[Column, ...] = ("nll", "log_z")
-# The columns that do not depend on the target, so that candidates of one row share them.
-OF_ROW = frozenset((
-    "log_z", "top", "confidence", "entropy", "varentropy", "collision", "z_loss", "mean_logit",
-    "kl", "kl_reverse", "js", "tv", "same_top",
-))  # fmt: skip
-# What a baseline adds where no columns are named: all but the one that takes half as long again.
-COMPARED: tuple[PairColumn, ...] = ("kl", "kl_reverse", "tv", "delta_p", "same_top", "flips", "nll_difference")
 
 
 @standard_mode_methods
@@ -431,66 +422,24 @@ def token_scores(
     x = floats(logits, "logits", contiguous=False, table=True)
     if x.ndim == 0 or x.shape[-1] == 0:
         raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
-    t = np.array(integers(targets, "targets"))  # copied, since it is read more than once and could change meanwhile
+    t = targets_of(targets, x, "logits")
     rows = x.shape[:-1]
-    if t.shape != rows and not (t.shape[:-1] == rows and t.ndim == x.ndim and t.shape[-1] > 0):
-        expected = f"shape {rows}, that of logits without its last axis, or {rows} and the number of candidates"
-        raise value_error("targets", expected, f"shape {t.shape}")
-    ignored = (
-        None
-        if ignore_index is None
-        else whole(ignore_index, "ignore_index", -(2**63), 2**63 - 1, "a whole number or None")
-    )
-    asked, pairs = _asked(columns, baseline is not None)
+    asked, pairs = columns_of(columns, baseline is not None)
     base = None if baseline is None else floats(baseline, "baseline", contiguous=False, table=True)
     # The type in which exponentials are computed, and in which the steps of a transformation are rounded.
     real = np.float64 if np.float64 in (x.dtype, getattr(base, "dtype", None)) else np.float32
-    options: dict[str, Any] = {
-        "ignore_index": ignored, "columns": asked,
-        "counted": None if where is None else np.array(booleans(where, "where", t.shape), order="C"),
+    options = {
+        "columns": asked, **counting(t, ignore_index, where),
         **transform_of(real, x.shape[-1], bias=bias, scale=scale, softcap=softcap, temperature=temperature),
         "label_smoothing": fraction(label_smoothing, "label_smoothing"), "progress": reporter(progress),
     }  # fmt: skip
     if base is None:
         counted, found = _core.token_scores(x, t, **options)
-        return TokenScores(counted=counted.reshape(t.shape), **_shaped(asked, found, t.shape, rows))
+        return TokenScores(counted=counted.reshape(t.shape), **shaped(asked, found, t.shape, rows))
     if base.shape != x.shape:
         raise value_error("baseline", f"the shape of logits, {x.shape}", f"shape {base.shape}")
     counted, (new, old, apart) = _core.token_pairs(x, base, t, pairs=pairs, **options)
     counted = counted.reshape(t.shape)
-    of_base = TokenScores(counted=counted, **_shaped(asked, old, t.shape, rows))
-    values = _shaped(asked, new, t.shape, rows) | _shaped(pairs, apart, t.shape, rows)
+    of_base = TokenScores(counted=counted, **shaped(asked, old, t.shape, rows))
+    values = shaped(asked, new, t.shape, rows) | shaped(pairs, apart, t.shape, rows)
     return TokenScores(counted=counted, baseline=of_base, **values)
-
-
-def _shaped(
-    listed: Sequence[str], found: Iterable[NDArray[np.float64]], each: tuple[int, ...], rows: tuple[int, ...]
-) -> dict[str, Any]:
-    """The columns by name, one entry a target or one a row."""
-    shaped: dict[str, Any] = {
-        name: column.reshape(rows if name in OF_ROW else each) for name, column in zip(listed, found, strict=True)
-    }
-    if "top" in shaped:
-        shaped["top"] = np.where(np.isnan(shaped["top"]), -1.0, shaped["top"]).astype(np.int64)
-    return shaped
-
-
-def _asked(columns: str | Iterable[str] | None, compared: bool) -> tuple[Sequence[str], Sequence[str]]:
-    """The names of the columns to compute, and of those that compare with a baseline."""
-    if columns is None:
-        return ALWAYS, COMPARED if compared else ()
-    known, pairs = names("tokens.columns"), names("tokens.pair_columns")
-    try:
-        given = (columns,) if isinstance(columns, str) else tuple(columns)
-    except TypeError:
-        raise type_error("columns", f"names of columns, of {', '.join(known)}, or 'all'", shown(columns)) from None
-    if not compared and (alone := [name for name in given if isinstance(name, str) and name in pairs]):
-        raise value_error(
-            "columns", "columns of one model where there is no baseline", repr(alone[0]), "pass baseline="
-        )
-    asked = {choice(name, "columns", (*known, *(pairs if compared else ()), "all")) for name in given}
-    every = "all" in asked
-    return (
-        [name for name in known if every or name in asked or name in ALWAYS],
-        [name for name in pairs if compared and (every or name in asked)],
-    )

@@ -20,6 +20,15 @@ pub trait MadeRows<T>: Sync {
     fn count(&self) -> usize;
     /// Elements in a row.
     fn width(&self) -> usize;
+    /// How many rows are best computed in one call.
+    fn together(&self) -> usize {
+        16
+    }
+    /// Whether all rows are computed from the same large table, as a product is from its second matrix: the same columns
+    /// of all rows are then best computed before the next, so that the table is read into the cache once.
+    fn shares(&self) -> bool {
+        false
+    }
     /// Computes the elements `columns` of each of `rows` and fills `tile` with them, one row after another. An element
     /// must have the same bits whatever tile it is part of.
     fn make(&self, rows: &[usize], columns: Range<usize>, tile: &mut [T]);
@@ -60,6 +69,14 @@ impl<T> Source<'_, T> {
 }
 
 impl<'a, T> Source<'a, T> {
+    /// How many rows are best computed together, as many as `most`; 0 for rows that lie in memory.
+    pub fn together(self, most: usize) -> usize {
+        match self {
+            Source::Lent(_) => 0,
+            Source::Made(rows) => rows.together().clamp(1, most),
+        }
+    }
+
     /// The elements `columns` of a row, computed in `tile` where they do not lie in memory.
     #[inline(always)]
     pub fn part(self, row: usize, columns: Range<usize>, tile: &'a mut [T]) -> &'a [T] {

@@ -14,7 +14,7 @@ use steelyard_kernels::tokens::{
 };
 use steelyard_kernels::with_dtype;
 
-type PyScores<'py> = (Bound<'py, PyArray1<bool>>, Vec<Bound<'py, PyArray1<f64>>>);
+pub type PyScores<'py> = (Bound<'py, PyArray1<bool>>, Vec<Bound<'py, PyArray1<f64>>>);
 
 /// Scores each row of `[..., V]` logits and its targets, as many per row as `targets` has for each. Returns whether each
 /// target counts, and the requested columns, in the order of `columns`, with one entry per target or per row.

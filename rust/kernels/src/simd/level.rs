@@ -60,6 +60,8 @@ pub trait Isa {
     fn look_up<const BLOCK: usize>(table: &Table, codes: &[u8], scales: &[f32], to: &mut [f32]) {
         lookup::one_by_one::<BLOCK>(table, codes, scales, to);
     }
+    /// Bytes of its vector registers. Only speed may depend on it.
+    const REGISTER: usize;
     /// Whether the level has [`Self::climb`].
     const CLIMBS: bool = false;
     /// Writes the codes of `from[i] * factor`, which is at most about 1 in magnitude, by the lines of octaves.
@@ -76,6 +78,7 @@ struct Wide;
 pub struct Soft;
 
 impl Isa for Hard {
+    const REGISTER: usize = 32;
     #[inline(always)]
     fn fma32(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
@@ -88,6 +91,7 @@ impl Isa for Hard {
 
 #[cfg(target_arch = "x86_64")]
 impl Isa for Wide {
+    const REGISTER: usize = 64;
     #[inline(always)]
     fn fma32(a: f32, b: f32, c: f32) -> f32 {
         Hard::fma32(a, b, c)
@@ -110,6 +114,7 @@ impl Isa for Wide {
 }
 
 impl Isa for Soft {
+    const REGISTER: usize = 16;
     #[inline(always)]
     fn fma32(a: f32, b: f32, c: f32) -> f32 {
         soft_fma32(a, b, c)

@@ -3,7 +3,7 @@
 use super::columns::{Beside, Column};
 use super::fold::{BLOCK, Fold, Folded, block_max};
 use super::ranks::Sought;
-use super::scores::Asked;
+use super::scores::{Asked, PART};
 use super::targets::Targets;
 use super::terms::Logit;
 use crate::named::Named;
@@ -11,8 +11,8 @@ use crate::rows::Source;
 use crate::simd::{Isa, Kernel};
 use std::ops::Range;
 
-/// How many rows have their blocks computed together: a product of matrices then reads the second matrix once for all.
-pub const TILE: usize = 16;
+/// The most rows whose blocks are computed together.
+pub const TILE: usize = 64;
 
 /// The arguments of one call.
 #[derive(Clone, Copy)]
@@ -77,13 +77,20 @@ impl<T: Logit, F: Fold<T>> Kernel for Read<'_, T, F> {
         let Read { plan, first, columns, folded, sought, tile } = self;
         let per_row = plan.targets.per_row;
         // A row in memory is read alone, to its end; rows that are computed are read together, block by block.
-        let (together, step) = if tile.is_empty() { (1, columns.len()) } else { (TILE, BLOCK) };
+        let (together, step) = match plan.source.together(TILE) {
+            0 => (1, columns.len()),
+            rows => (rows, BLOCK),
+        };
+        // A part of a row is read in one call, or in several of which the first looks up the targets.
+        let seeks = columns.start.is_multiple_of(PART);
         let mut next = 0;
         while next < folded.len() {
             let (mut rows, mut n) = ([0; TILE], 0);
             while n < together && next < folded.len() {
                 if plan.row_counts(first + next) {
-                    plan.seek(first + next, &mut sought[next * per_row..(next + 1) * per_row], tile);
+                    if seeks {
+                        plan.seek(first + next, &mut sought[next * per_row..(next + 1) * per_row], tile);
+                    }
                     rows[n] = first + next;
                     n += 1;
                 }

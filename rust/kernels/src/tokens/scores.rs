@@ -24,7 +24,9 @@ const CHUNK_ROWS: usize = 1 << 12;
 /// Elements of a row that are read by one thread. The sums of the parts of a longer row are put together in their order,
 /// so that they do not depend on the number of threads.
 pub(super) const PART: usize = 1 << 18;
-const _: () = assert!(PART.is_multiple_of(BLOCK));
+/// Elements of all rows that are read before the next, where rows are computed from what they share.
+const STRIP: usize = 4 * BLOCK;
+const _: () = assert!(PART.is_multiple_of(STRIP) && STRIP.is_multiple_of(BLOCK));
 
 /// What to compute.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +78,11 @@ impl TokenScores {
         });
         let piece = |_| parts.each_mut().map(|part| part.next().unwrap_or_default());
         memory::collected((0..chunks(rows, size)).map(piece))
+    }
+
+    /// The values of one column, to be filled.
+    pub(super) fn column(&mut self, column: Column) -> &mut [f64] {
+        &mut self.columns[column as usize]
     }
 
     /// The values of one column, NaN where not counted; empty where it was not asked for.
@@ -150,10 +157,10 @@ fn score<T: Logit, F: Fold<T>>(
 ) -> Result<Result<TokenScores, Unscorable>, Stopped> {
     let count = plan.rows();
     let mut scores = TokenScores::empty(count, plan.targets, plan.asked.columns)?;
-    let refused = if plan.source.width() > PART {
-        in_parts::<T, F>(plan, &mut scores, progress)?
-    } else {
-        at_once::<T, F>(plan, &mut scores, progress)?
+    let refused = match plan.source {
+        Source::Made(rows) if rows.shares() => in_strips::<T, F>(plan, &mut scores, progress)?,
+        _ if plan.source.width() > PART => in_parts::<T, F>(plan, &mut scores, progress)?,
+        _ => at_once::<T, F>(plan, &mut scores, progress)?,
     };
     match refused {
         Some(row) => Ok(Err(offender(plan.source, row, progress)?)),
@@ -201,10 +208,7 @@ pub(super) fn held<T: Logit, F: Fold<T>>(
 
 /// The memory in which the blocks of rows are computed; empty where the rows lie in memory.
 pub(super) fn tile<T: Logit>(source: Source<'_, T>) -> Result<Vec<T>, NoMemory> {
-    match source {
-        Source::Lent(_) => Ok(Vec::new()),
-        Source::Made(_) => memory::filled(TILE * BLOCK, T::default()),
-    }
+    memory::filled(source.together(TILE) * BLOCK, T::default())
 }
 
 /// How many rows of that size are a chunk.
@@ -242,7 +246,7 @@ fn in_parts<T: Logit, F: Fold<T>>(
     let parts = chunks(width, PART);
     let mut held = Held::<T, F>::new(count.saturating_mul(parts), per_row)?;
     // The first part of each row, then the second of each, and so on.
-    let size = if matches!(plan.source, Source::Made(_)) { TILE } else { 1 };
+    let size = plan.source.together(TILE).max(1);
     let mut items = Vec::new();
     let (mut folded, mut sought) = (&mut held.rows[..], &mut held.sought[..]);
     for part in 0..parts {
@@ -261,6 +265,44 @@ fn in_parts<T: Logit, F: Fold<T>>(
         Ok(())
     })?;
     read.into_iter().collect::<Result<(), _>>()?;
+    finish_parts(plan, held, scores, progress)
+}
+
+/// As [`at_once`], for rows that are computed from what they share: the same columns of all rows, and then the next.
+fn in_strips<T: Logit, F: Fold<T>>(
+    plan: Plan<'_, T>,
+    scores: &mut TokenScores,
+    progress: Progress<'_>,
+) -> Result<Option<usize>, Stopped> {
+    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.targets.per_row);
+    let parts = chunks(width, PART);
+    let mut held = Held::<T, F>::new(count.saturating_mul(parts), per_row)?;
+    let size = plan.source.together(TILE).max(1);
+    for start in (0..width).step_by(STRIP) {
+        let (part, columns) = (start / PART, start..width.min(start + STRIP));
+        let folded = held.rows[part * count..][..count].chunks_mut(size);
+        let sought = held.sought[part * count * per_row..][..count * per_row].chunks_mut(size * per_row);
+        let items = memory::collected(folded.zip(sought))?;
+        let bytes = count.saturating_mul(STRIP * size_of::<T>());
+        let mut rows_done = |_| progress(count * start / width);
+        let read = fill_chunks(items, bytes, &mut rows_done, |index, item| -> Result<(), NoMemory> {
+            let ((folded, sought), first, columns) = (item, index * size, columns.clone());
+            dispatch(Read { plan, first, columns, folded, sought, tile: &mut tile(plan.source)? });
+            Ok(())
+        })?;
+        read.into_iter().collect::<Result<(), _>>()?;
+    }
+    finish_parts(plan, held, scores, progress)
+}
+
+/// Puts the parts of rows together and fills the columns.
+fn finish_parts<T: Logit, F: Fold<T>>(
+    plan: Plan<'_, T>,
+    mut held: Held<T, F>,
+    scores: &mut TokenScores,
+    progress: Progress<'_>,
+) -> Result<Option<usize>, Stopped> {
+    let (count, per_row) = (plan.rows(), plan.targets.per_row);
     dispatch(MergeParts { rows: count, per_row, folded: &mut held.rows, sought: &mut held.sought });
     let pieces = scores.pieces(count, CHUNK_ROWS, per_row)?;
     let refused = fill_chunks(pieces, 0, &mut |_| progress(count), |index, out| {

@@ -27,29 +27,65 @@ impl Transform<'_> {
     }
 }
 
-/// Rows of transformed logits, computed while they are read. Every step is rounded in `R`, as if the logits had been
-/// converted to it and transformed in an array.
-pub struct Transformed<'a, T, R> {
-    rows: &'a dyn Rows<T>,
+/// The steps of a [`Transform`], each rounded in `R`, as if the logits had been converted to it and transformed in an
+/// array.
+pub(super) struct Steps<R> {
     bias: Vec<R>,
     scale: Option<R>,
     softcap: Option<R>,
     temperature: Option<R>,
 }
 
+impl<R: Exponential> Steps<R> {
+    /// The steps, with their numbers rounded to `R`. A bias must have one number per class.
+    pub fn new(transform: Transform<'_>) -> Result<Self, NoMemory> {
+        scalar(|| {
+            let real = R::from_f64;
+            let bias = memory::collected(transform.bias.unwrap_or_default().iter().map(|&x| real(x)))?;
+            let Transform { scale, softcap, temperature, .. } = transform;
+            let [scale, softcap, temperature] = [scale, softcap, temperature].map(|x| x.map(real));
+            Ok(Steps { bias, scale, softcap, temperature })
+        })
+    }
+
+    /// Transforms the logits of one row from class `start` on.
+    #[inline(always)]
+    pub fn apply<I: Isa>(&self, logits: &mut [R], start: usize) {
+        if let Some(bias) = self.bias.get(start..start + logits.len()) {
+            for (out, &bias) in logits.iter_mut().zip(bias) {
+                *out = *out + bias;
+            }
+        }
+        if let Some(scale) = self.scale {
+            for out in &mut *logits {
+                *out = *out * scale;
+            }
+        }
+        if let Some(cap) = self.softcap {
+            for out in &mut *logits {
+                // A class that is masked stays so, and what is no logit is still refused.
+                let capped = cap * R::tanh::<I>(*out / cap);
+                *out = if out.is_finite() { capped } else { *out };
+            }
+        }
+        if let Some(temperature) = self.temperature {
+            for out in logits {
+                *out = *out / temperature;
+            }
+        }
+    }
+}
+
+/// Rows of transformed logits, computed while they are read.
+pub struct Transformed<'a, T, R> {
+    rows: &'a dyn Rows<T>,
+    steps: Steps<R>,
+}
+
 impl<'a, T: Element, R: Exponential> Transformed<'a, T, R> {
     /// The rows, transformed. A bias must have one number per class.
     pub fn new(rows: &'a dyn Rows<T>, transform: Transform<'_>) -> Result<Self, NoMemory> {
-        scalar(|| Self::rounded(rows, transform))
-    }
-
-    /// The numbers of the transformation are rounded to `R`.
-    fn rounded(rows: &'a dyn Rows<T>, transform: Transform<'_>) -> Result<Self, NoMemory> {
-        let real = R::from_f64;
-        let bias = memory::collected(transform.bias.unwrap_or_default().iter().map(|&x| real(x)))?;
-        let Transform { scale, softcap, temperature, .. } = transform;
-        let [scale, softcap, temperature] = [scale, softcap, temperature].map(|x| x.map(real));
-        Ok(Transformed { rows, bias, scale, softcap, temperature })
+        Ok(Transformed { rows, steps: Steps::new(transform)? })
     }
 }
 
@@ -66,14 +102,14 @@ impl<T: Element, R: Exponential> MadeRows<R> for Transformed<'_, T, R> {
         let width = columns.len();
         for (&row, tile) in rows.iter().zip(tile.chunks_mut(width.max(1))) {
             let logits = &self.rows.row(row)[columns.clone()];
-            dispatch(Apply { to: self, logits, start: columns.start, tile });
+            dispatch(Apply { steps: &self.steps, logits, start: columns.start, tile });
         }
     }
 }
 
 /// Transforms the logits of one row from class `start` on.
 struct Apply<'a, T, R> {
-    to: &'a Transformed<'a, T, R>,
+    steps: &'a Steps<R>,
     logits: &'a [T],
     start: usize,
     tile: &'a mut [R],
@@ -84,32 +120,11 @@ impl<T: Element, R: Exponential> Kernel for Apply<'_, T, R> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Apply { to, logits, start, tile } = self;
+        let Apply { steps, logits, start, tile } = self;
         for (out, x) in tile.iter_mut().zip(logits) {
             *out = R::widen(*x);
         }
-        if let Some(bias) = to.bias.get(start..start + tile.len()) {
-            for (out, &bias) in tile.iter_mut().zip(bias) {
-                *out = *out + bias;
-            }
-        }
-        if let Some(scale) = to.scale {
-            for out in &mut *tile {
-                *out = *out * scale;
-            }
-        }
-        if let Some(cap) = to.softcap {
-            for out in &mut *tile {
-                // A class that is masked stays so, and what is no logit is still refused.
-                let capped = cap * R::tanh::<I>(*out / cap);
-                *out = if out.is_finite() { capped } else { *out };
-            }
-        }
-        if let Some(temperature) = to.temperature {
-            for out in tile {
-                *out = *out / temperature;
-            }
-        }
+        steps.apply::<I>(tile, start);
     }
 }
 

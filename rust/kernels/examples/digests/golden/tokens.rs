@@ -11,7 +11,7 @@ use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{
     Asked, Batch, Column, Exponential, Logit, Models, PairColumn, Per, Targets, Totals, Transform,
-    Transformed, Unit, pair_scores, stratified_perplexity, sum_batch, token_scores,
+    Transformed, Unit, pair_scores, stratified_perplexity, sum_batch, token_scores, token_scores_from_hidden,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -21,6 +21,9 @@ pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "float16", scores::<F16>),
     entry("tokens.transformed", "float32", transformed::<f32, f32>),
     entry("tokens.transformed", "float64", transformed::<f64, f64>),
+    entry("tokens.hidden", "float32", hidden::<f32, f32>),
+    entry("tokens.hidden", "float64", hidden::<f64, f64>),
+    entry("tokens.hidden", "bfloat16", hidden::<Bf16, f32>),
     entry("tokens.pair_scores", "float32", pairs::<f32>),
     entry("tokens.pair_scores", "float64", pairs::<f64>),
     entry("tokens.pair_scores", "bfloat16", pairs::<Bf16>),
@@ -67,6 +70,25 @@ fn transformed<T: Draw + Logit, R: Exponential + Logit>(n: usize) -> Run {
         let asked = Asked::from(&[Column::Nll, Column::LogZ][..]);
         let scores =
             given(given(token_scores(Source::Made(&rows), Targets::new(&targets), asked, &mut |_| true)));
+        for &column in asked.columns {
+            digest.of(column.name()).doubles(&scores[column]);
+        }
+    })
+}
+
+/// As many hidden states of 4 to 600 elements as there are in `n`, and the weights of 45 classes.
+fn hidden<T: Draw + Logit, R: Exponential + Logit<Real = R>>(n: usize) -> Run {
+    let length = (n / 9).clamp(4, 600);
+    let states: Vec<T> = tame(n / length * length, 43);
+    let weight: Vec<T> = tame(45 * length, 44);
+    let targets: Vec<i64> = words(n / length, 45).map(|word| (word % 45) as i64).collect();
+    Box::new(move |digest| {
+        let [x, w] = [&states, &weight].map(|rows| given(Table::new(rows, length).ok_or("rows of nothing")));
+        let transform = Transform { scale: Some(1.0 / length as f64), ..Transform::default() };
+        let asked = Asked::from(&[Column::Nll, Column::LogZ, Column::Entropy][..]);
+        let targets = Targets::new(&targets);
+        let scored = token_scores_from_hidden::<T, T, R>(&x, &w, transform, targets, asked, &mut |_| true);
+        let scores = given(given(scored));
         for &column in asked.columns {
             digest.of(column.name()).doubles(&scores[column]);
         }

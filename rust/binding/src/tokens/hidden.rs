@@ -1,0 +1,109 @@
+//! Scores of tokens from hidden states and the weights of the vocabulary.
+
+use super::scores::{PyScores, Shapes, names, refused, shape_of};
+use crate::arrays::{copied, float_rows, given, slice};
+use crate::call::call;
+use crate::give::{Give, Given, value_error};
+use pyo3::prelude::*;
+use steelyard_kernels::dtype::{Dtype, Listed};
+use steelyard_kernels::grid::{Progress, Stopped};
+use steelyard_kernels::rows::Rows;
+use steelyard_kernels::tokens::{
+    self, Asked, Column, Exponential, Logit, Targets, TokenScores, Transform, Unscorable,
+};
+use steelyard_kernels::with_dtype;
+
+/// Scores targets as `token_scores` does under the logits `hidden @ weight.T`, with `[..., H]` hidden states and `[V, H]`
+/// weights.
+#[pyfunction]
+#[pyo3(signature = (
+    hidden, weight, targets, *, ignore_index, columns, counted=None, bias=None, scale=None, softcap=None,
+    temperature=None, label_smoothing=0.0, progress=None
+))]
+#[allow(clippy::too_many_arguments)] // the keywords of the Python function
+pub fn token_scores_from_hidden<'py>(
+    py: Python<'py>,
+    hidden: &Bound<'py, PyAny>,
+    weight: &Bound<'py, PyAny>,
+    targets: &Bound<'py, PyAny>,
+    ignore_index: Option<i64>,
+    columns: &Bound<'py, PyAny>,
+    counted: Option<&Bound<'py, PyAny>>,
+    bias: Option<&Bound<'py, PyAny>>,
+    scale: Option<f64>,
+    softcap: Option<f64>,
+    temperature: Option<f64>,
+    label_smoothing: f64,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Given<PyScores<'py>> {
+    let columns: Vec<Column> = names(columns)?;
+    let (states, weights) = (float_rows(hidden, "hidden")?, float_rows(weight, "weight")?);
+    let (mut shape, of_weight) = (shape_of(hidden), shape_of(weight));
+    let [classes, width] = of_weight[..] else {
+        return Err(value_error(format!("weight: expected shape [V, H]; got {of_weight:?}")));
+    };
+    let length = shape.pop();
+    if length != Some(width) {
+        return Err(value_error(format!(
+            "weight: expected rows as long as those of hidden, {length:?}; got {width}"
+        )));
+    }
+    shape.push(classes);
+    let shapes = Shapes { logits: shape, targets: shape_of(targets) };
+    let given_targets = slice::<i64>(targets, "targets")?;
+    let (targets, bias) = shapes.checked(given_targets, ignore_index, counted, bias)?;
+    let scored = Scored {
+        transform: Transform { bias, scale, softcap, temperature },
+        targets,
+        asked: Asked { columns: &columns, label_smoothing },
+    };
+    let outcome = with_dtype!(states, x => with_dtype!(weights, w => {
+        call(py, progress, x.count(), |progress| scored.computed(&x, &w, progress))
+    }))?;
+    let mut scores = outcome
+        .map_err(|refusal| refused(refusal, "hidden @ weight.T", &shapes, given_targets, ignore_index))?;
+    let counted = copied(py, &scores.counted)?;
+    let values: PyResult<Vec<_>> = columns.iter().map(|&column| given(py, scores.take(column))).collect();
+    Ok(Give((counted, values?)))
+}
+
+/// What is asked of the products.
+struct Scored<'a> {
+    transform: Transform<'a>,
+    targets: Targets<'a>,
+    asked: Asked<'a>,
+}
+
+type Outcome = Result<Result<TokenScores, Unscorable>, Stopped>;
+
+impl Scored<'_> {
+    /// With logits in float64 where one of both is, else in float32.
+    fn computed<T: Listed + Logit, U: Listed + Logit>(
+        &self,
+        hidden: &dyn Rows<T>,
+        weight: &dyn Rows<U>,
+        progress: Progress<'_>,
+    ) -> Outcome {
+        if T::DTYPE == Dtype::F64 || U::DTYPE == Dtype::F64 {
+            self.in_type::<T, U, f64>(hidden, weight, progress)
+        } else {
+            self.in_type::<T, U, f32>(hidden, weight, progress)
+        }
+    }
+
+    fn in_type<T: Logit, U: Logit, R: Exponential + Logit<Real = R>>(
+        &self,
+        hidden: &dyn Rows<T>,
+        weight: &dyn Rows<U>,
+        progress: Progress<'_>,
+    ) -> Outcome {
+        tokens::token_scores_from_hidden::<T, U, R>(
+            hidden,
+            weight,
+            self.transform,
+            self.targets,
+            self.asked,
+            progress,
+        )
+    }
+}
