@@ -93,6 +93,18 @@ def token_scores_from_hidden(
     label_smoothing: float = 0.0,
     progress: _Progress = None,
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.float64]]]: ...
+def token_gradients(
+    logits: NDArray[Any],
+    targets: NDArray[np.int64],
+    log_z: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    *,
+    ignore_index: int | None,
+    softcap: float | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    shard: tuple[int, int] | None = None,
+) -> NDArray[np.int64]: ...
 def token_pairs(
     logits: NDArray[Any],
     baseline: NDArray[Any],

@@ -67,6 +67,8 @@ mod _core {
     #[pymodule_export]
     use crate::registries::registries;
     #[pymodule_export]
+    use crate::tokens::gradient::token_gradients;
+    #[pymodule_export]
     use crate::tokens::hidden::token_scores_from_hidden;
     #[pymodule_export]
     use crate::tokens::pairs::token_pairs;

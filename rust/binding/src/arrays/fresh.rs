@@ -12,6 +12,7 @@ use std::alloc::{Layout, alloc_zeroed};
 use std::ptr::{copy_nonoverlapping, null_mut};
 use std::slice::from_raw_parts_mut;
 use std::sync::Mutex;
+use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::memory::{self, Alarm, NoMemory};
 
 /// The most bytes that are kept. Beyond that, the memory that has been kept longest is freed.
@@ -111,6 +112,14 @@ impl<'py, T: Word> Fresh<'py, T> {
     pub fn elements(&mut self) -> &mut [T] {
         // SAFETY: as above; the array keeps the memory alive, and nobody else has it while `self` is borrowed.
         unsafe { from_raw_parts_mut(self.data, self.n) }
+    }
+
+    /// The memory as `n` elements of another type, of which it must have room for at least as many bytes.
+    pub fn floats<F: Listed>(&mut self, n: usize) -> &mut [F] {
+        assert!(n.saturating_mul(size_of::<F>()) <= self.n * size_of::<T>());
+        // SAFETY: the memory is large enough by the line above, aligned to a cache line, and initialised; every pattern of
+        // bits is a value of a listed type; nobody else has it while `self` is borrowed.
+        unsafe { from_raw_parts_mut(self.data.cast(), n) }
     }
 
     /// The array, to be returned to Python.

@@ -1,5 +1,6 @@
 //! The binding of tokens: scores of logits, and perplexity.
 
+pub mod gradient;
 pub mod hidden;
 pub mod pairs;
 pub mod perplexity;

@@ -4,6 +4,7 @@ mod columns;
 mod divergence;
 mod entropy;
 mod fold;
+mod gradient;
 mod hidden;
 mod largest;
 mod log_sum_exp;
@@ -22,6 +23,7 @@ mod totals;
 mod transform;
 
 pub use columns::{Column, Folds};
+pub use gradient::{Loss, token_gradients};
 pub use hidden::token_scores_from_hidden;
 pub use pairs::{Models, PairColumn, PairScores, Refusal, pair_scores};
 pub use perplexity::{Perplexity, Unit, stratified_perplexity};

@@ -212,6 +212,7 @@ fn tiles<I: Isa, R: Exponential, const J: usize, const T: usize>(
             let mut tile = [[R::default(); T]; J];
             for k in 0..panel.len() {
                 let mut elements = [R::default(); T];
+                #[allow(clippy::manual_memcpy)] // which would be a call where std is not inlined
                 for i in 0..T {
                     elements[i] = panel[k][row + i];
                 }

@@ -76,6 +76,27 @@ impl<R: Exponential> Steps<R> {
     }
 }
 
+impl<R: Exponential> Steps<R> {
+    /// Whether they leave logits as they are.
+    pub fn is_nothing(&self) -> bool {
+        let Steps { bias, scale, softcap, temperature } = self;
+        bias.is_empty() && scale.is_none() && softcap.is_none() && temperature.is_none()
+    }
+
+    /// The derivative of a transformed logit y by the logit: `scale (1 - (y temperature / softcap)^2) / temperature`.
+    #[inline(always)]
+    pub fn derivative(&self, y: R) -> R {
+        let one = R::from_f64(1.0);
+        let mut slope = self.scale.unwrap_or(one);
+        if let Some(cap) = self.softcap {
+            let share = y * self.temperature.unwrap_or(one) / cap;
+            // A masked class has no slope, and neither has one that reached the cap.
+            slope = if share.is_finite() { slope * (one - share * share) } else { R::default() };
+        }
+        self.temperature.map_or(slope, |temperature| slope / temperature)
+    }
+}
+
 /// Rows of transformed logits, computed while they are read.
 pub struct Transformed<'a, T, R> {
     rows: &'a dyn Rows<T>,
