@@ -1,7 +1,12 @@
 """Language-model scoring: negative log-likelihoods of tokens from logits, perplexity with its interval, and windows."""
 
+from .._safetensors import tensors
 from .perplexity import PerplexityState, perplexity
 from .plan import Window, Windows, windows
 from .scores import TokenScores, token_scores
+from .token_state import TokenState
 
-__all__ = ["PerplexityState", "TokenScores", "Window", "Windows", "perplexity", "token_scores", "windows"]
+__all__ = [
+    "PerplexityState", "TokenScores", "TokenState", "Window", "Windows", "perplexity", "tensors", "token_scores",
+    "windows",
+]  # fmt: skip
