@@ -212,6 +212,50 @@ def _(n: int) -> Any:
     return totals(n // 4)
 
 
+def means(n: int, first: int = 0) -> Any:
+    return sy.tokens.TokenState(("nll", "log_z")).update(scored(n), clusters=np.arange(first, first + n))
+
+
+@row("TokenState.update", "tokens.TokenState", "TokenState.update",
+     call=lambda d: sy.tokens.TokenState(("nll", "log_z")).update(d[0], clusters=d[1]))  # fmt: skip
+def _(n: int) -> Any:
+    return scored(n), spread_ids(n)
+
+
+@row("TokenState.update: logits", "TokenState.update",
+     call=lambda d: sy.tokens.TokenState(("nll", "entropy")).update(*d, clusters="a"))  # fmt: skip
+def _(n: int) -> Any:
+    rows = n // 128 + 1
+    return uniform(1024 * rows, dtype=np.float32).reshape(rows, 1024), np.zeros(rows, np.int64)
+
+
+@row("TokenState.update: batches", "TokenState.update", call=lambda d: sy.tokens.TokenState().update(iter(d)))
+def _(n: int) -> Any:
+    rows = n // 256 + 1
+    logits = uniform(2048 * rows, dtype=np.float32).reshape(rows, 16, 128)
+    return list(zip(logits, np.zeros((rows, 16), np.int64), range(rows), strict=True))
+
+
+@row("TokenState.merge", "TokenState.merge", "TokenState.copy", call=lambda d: d[0] + d[1])
+def _(n: int) -> Any:
+    return means(n // 8), means(n // 8, n // 16)
+
+
+@row("TokenState.compute", "TokenState.compute", call=lambda s: s.compute())
+def _(n: int) -> Any:
+    return means(n // 8)
+
+
+@row("TokenState.to_bytes", "TokenState.to_bytes", call=lambda s: s.to_bytes())
+def _(n: int) -> Any:
+    return means(n // 8)
+
+
+@row("TokenState.from_bytes", "TokenState.from_bytes", call=sy.tokens.TokenState.from_bytes)
+def _(n: int) -> Any:
+    return means(n // 8).to_bytes()
+
+
 # means and proportions
 
 

@@ -8,16 +8,18 @@ from typing import Any
 
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
-from steelyard.tokens import PerplexityState
+from steelyard.tokens import PerplexityState, TokenState
 from steelyard.uncertainty import EstimateState
 
 KINDS: dict[Any, int] = {PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4}
+# A state of several of the core's, whose bytes the face writes.
+OF_SEVERAL: dict[Any, int] = {TokenState: 5}
 HEADER, CHECKSUM = 8, 4
 
 
 def sealed(of: Any, body: bytes, *, layout: int = 1, numerics: int = 1) -> bytes:
     """The state of a class (or of a kind's number) with this body."""
-    kind = of if isinstance(of, int) else KINDS[of]
+    kind = of if isinstance(of, int) else (KINDS | OF_SEVERAL)[of]
     whole = b"SYST" + struct.pack("<BBH", kind, layout, numerics) + body
     return whole + struct.pack("<I", zlib.crc32(whole))
 

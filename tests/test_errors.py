@@ -20,7 +20,7 @@ from steelyard.errors import shown
 from steelyard.optim import GlobalNormState, adamw_
 from steelyard.records import read
 from steelyard.report import build
-from steelyard.tokens import PerplexityState, TokenScores
+from steelyard.tokens import PerplexityState, TokenScores, TokenState
 from steelyard.uncertainty import EstimateState
 
 N = 12
@@ -125,8 +125,27 @@ CALLS = [
     Call("perplexity", sy.perplexity, {"x": X, **ROWS, "per": X, "unit": "nats", **INTERVAL, "progress": False}),
     Call("perplexity of rows", sy.perplexity, {"x": X.reshape(3, 4), "clusters": ["a", "b", "c"], "per": [1, 2, 3]}),
     Call("PerplexityState", PerplexityState, {"unit": "bits", "nan_policy": "omit", **INTERVAL}),
+    Call(
+        "PerplexityState.update",
+        lambda **options: PerplexityState().update(**options).compute(),
+        {"x": LOGITS, "targets": TARGETS, "where": TARGETS > 0, "clusters": ["a", "b"], "per": [1, 2], "progress": False},
+    ),
     Call("PerplexityState.merge", lambda other: PerplexityState().merge(other), {"other": PerplexityState()}),
     Call("PerplexityState.from_bytes", PerplexityState.from_bytes, {"data": PerplexityState().to_bytes()}),
+    Call(
+        "TokenState",
+        TokenState,
+        {"columns": ("nll", "kl"), "ignore_index": -1, "scale": 2.0, "softcap": 30.0, "temperature": 0.5,
+         "label_smoothing": 0.1, **INTERVAL},
+    ),
+    Call(
+        "TokenState.update",
+        lambda **options: TokenState(("nll", "kl")).update(**options).compute(),
+        {"logits": LOGITS, "targets": TARGETS, "baseline": LOGITS + 0.5, "where": TARGETS > 0, "clusters": ["a", "b"],
+         "progress": False},
+    ),
+    Call("TokenState.merge", lambda other: TokenState().merge(other), {"other": TokenState()}),
+    Call("TokenState.from_bytes", TokenState.from_bytes, {"data": TokenState().to_bytes()}),
     Call(
         "windows",
         sy.tokens.windows,

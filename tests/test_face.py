@@ -23,7 +23,7 @@ TOP = {
 }  # fmt: skip
 ROOMS = {
     "optim": {"adamw_", "StepInfo", "GlobalNormState"},
-    "tokens": {"TokenScores", "PerplexityState", "Window", "Windows", "windows"},
+    "tokens": {"TokenScores", "PerplexityState", "TokenState", "Window", "Windows", "tensors", "windows"},
     "calibration": {"Reliability", "ReliabilityState"},
     "uncertainty": {"Comparison", "Ranking", "BootstrapEstimate", "EstimateState"},
     "preference": {"PreferenceLoss"},

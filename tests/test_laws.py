@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as hnp
 import steelyard as sy
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
-from steelyard.tokens import PerplexityState
+from steelyard.tokens import PerplexityState, TokenState
 from steelyard.uncertainty import EstimateState
 
 # -- states ------------------------------------------------------------------------------------------------
@@ -68,6 +68,25 @@ def documents(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict
     ids = draw(hnp.arrays(np.int64, shape[0], elements=st.integers(0, 3)))
     words = draw(hnp.arrays(np.int64, shape[0], elements=st.integers(1, 9)))
     return (nll,), {"where": where, "clusters": ids, "per": words}
+
+
+@st.composite
+def logits(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Logits [B, T, V] and targets, each row of a document that may come again; a part of the tokens may not count."""
+    dtype, width = draw(st.sampled_from([(np.float16, 16), (np.float32, 32), (np.float64, 64)]))
+    shape = draw(st.tuples(st.integers(1, 8), st.integers(1, 4)))
+    x = draw(hnp.arrays(dtype, (*shape, 3), elements=st.floats(-50, 50, width=width)))
+    targets = draw(hnp.arrays(np.int64, shape, elements=st.integers(0, 2)))
+    where = draw(hnp.arrays(np.bool_, shape))
+    return (x, targets), {"where": where, "clusters": draw(hnp.arrays(np.int64, shape[0], elements=st.integers(0, 3)))}
+
+
+def mean_of_tokens(
+    x: Any, targets: Any, *, columns: Any, where: Any, clusters: Any, temperature: float, **options: Any
+) -> sy.Estimate:
+    t = sy.token_scores(x, targets, columns=columns, temperature=temperature)
+    ids = np.repeat(clusters, targets.shape[1])
+    return sy.estimate(getattr(t, columns).reshape(-1), where=where.reshape(-1), clusters=ids, **options)
 
 
 @st.composite
@@ -149,6 +168,15 @@ LAWS = {
             }
         ),
         [{"unit": "bits"}, {"nan_policy": "omit"}, {"confidence_level": 0.9}, {"alternative": "less"}],
+    ),
+    "means of tokens": Law(
+        TokenState,
+        mean_of_tokens,
+        logits,
+        # Where all values are equal, a column that is known to be a share is treated as one by both.
+        st.fixed_dictionaries(INTERVALS | {"columns": st.just("correct"), "temperature": st.sampled_from([0.5, 1.0])}),
+        [{"columns": "rank"}, {"temperature": 2.0}, {"confidence_level": 0.9}, {"alternative": "less"}],
+        same_as_function=False,
     ),
     "reliability": Law(
         ReliabilityState,

@@ -86,6 +86,9 @@ for dtype, values in logits.items():
 say("perplexity", bits(sy.perplexity(t)), bits(sy.perplexity(t, clusters=[1, 1, 2, 3], per=[4, 5, 6, 7], unit="bits")))
 state = sum([sy.tokens.PerplexityState().update(t.nll[i:i + 1]) for i in range(4)])
 values = sum([sy.uncertainty.EstimateState().update(x[i::3], clusters=users[i::3]) for i in range(3)])
+means = sy.tokens.TokenState(("nll", "correct", "entropy"))
+means.update((values, targets, np.arange(4)) for values in logits.values())
+say("TokenState", means.to_bytes(), *(bits(one) for one in means.compute()))
 say("EstimateState", values.to_bytes(), bits(values.compute()))
 say("PerplexityState", state.to_bytes(), bits(state.compute()))
 

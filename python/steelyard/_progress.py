@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .errors import shown, type_error
 
-__all__ = ["OnProgress", "Progress", "reporter"]
+__all__ = ["OnProgress", "Progress", "batch_reporter", "reporter"]
 
 Progress = bool | Callable[[int, int], object]  # what a caller asks for
 OnProgress = Callable[[int, int], object] | None  # what the core calls with (done, total)
@@ -35,3 +35,14 @@ def reporter(progress: Progress) -> OnProgress:
     if not callable(progress):
         raise type_error("progress", "True, False or a function of (done, total)", shown(progress))
     return progress
+
+
+def _count(done: int, total: int) -> None:
+    """Rewrite one line of standard error that counts; end it when all is done."""
+    print(f"\rbatches: {done}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+def batch_reporter(progress: Progress, total: int) -> OnProgress:
+    """As :func:`reporter`, for batches; ``total`` is 0 where nobody knows how many come."""
+    tell = reporter(progress)
+    return _count if tell is _line and not total else tell

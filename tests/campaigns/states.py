@@ -13,7 +13,7 @@ import numpy as np
 
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
-from steelyard.tokens import PerplexityState
+from steelyard.tokens import PerplexityState, TokenState
 from tests.campaigns._frame import run
 from tests.states import body_of, sealed
 
@@ -27,6 +27,10 @@ def states(random: Random) -> Any:
     if random.random() < 0.2:
         return GlobalNormState().update(np.array([random.random() * 10.0 ** random.randrange(-300, 300)]))
     how: Any = {"alternative": random.choice(["two-sided", "less"]), "confidence_level": random.choice([0.95, 0.3])}
+    if random.random() < 0.1:
+        logits, targets = np.array([[random.gauss(0, 3) for _ in range(4)] for _ in range(n)]), np.zeros(n, int)
+        state = TokenState(random.choice(["nll", ("correct", "entropy")]), **how)
+        return state.update(logits, targets, clusters=[random.choice("ab") for _ in range(n)])
     if random.random() < 0.5:
         classes = random.choice([None, ["no", "yes"]])
         made = ReliabilityState(random.choice([1, 3]), classes=classes, **how)

@@ -28,7 +28,7 @@ from ..records.places import find
 from ..records.roles import NONE, ROLES
 from ..records.source import name_of
 from ..report.results import MIN_MATCHED
-from . import options
+from . import options, perplexity
 from .chosen import Chosen, Compared, split
 from .examples import epilog
 from .output import add_to_job_summary, hand_over, outputs
@@ -285,9 +285,6 @@ def config(*, debug: options.Debug = False) -> None:
         print_text(shown.getvalue())
 
 
-_COMMANDS = frozenset(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)
-
-
 @standard_mode
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or those of the process, and return the exit code."""
@@ -387,3 +384,7 @@ def _sentences(debug: bool) -> Iterator[None]:
         if is_ours(error):
             _refuse(str(error), error)
         raise typer.Exit(_exit.because_of(error)) from None
+
+
+perplexity.register(app, cls=Command, sentences=_sentences, read=_read)
+_COMMANDS = frozenset(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)

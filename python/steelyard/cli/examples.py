@@ -20,6 +20,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "steelyard plan base.jsonl new.jsonl --difference 0.02",
         "steelyard plan --discordance 0.1,0.2",
     ),
+    "perplexity": (
+        "steelyard perplexity f16.safetensors q4.safetensors --html page.html",
+        "steelyard perplexity logits.npy --targets targets.npy --documents docs.npy",
+        "steelyard perplexity rolling.jsonl --cluster document",
+    ),
     "config": ("steelyard config",),
 }
 

@@ -204,8 +204,10 @@ ARGUMENTS = (
     "confidence_level",
     "date",
     "discordance",
+    "documents",
     "exclude",
     "filter",
+    "ignore_index",
     "margin",
     "min_matched",
     "metrics",
@@ -215,6 +217,8 @@ ARGUMENTS = (
     "pass_at",
     "power",
     "show",
+    "targets",
+    "tensors",
     "title",
     "errors",
     "repeats",
@@ -224,6 +228,7 @@ ARGUMENTS = (
 OPTIONS = (
     {
         "paths": "FILE",
+        "dumps": "FILE",
         "runs": "FILE",
         "higher_is_better": "--lower-is-better",
         "differences": "--difference",

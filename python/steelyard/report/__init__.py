@@ -10,8 +10,11 @@ True
 """
 
 from .build import Report, build, comparison
+from .perplexity_report import perplexity
 from .plan import Plan, Planned, plan
 from .results import ModelResult, PairResult
 from .section import Section
 
-__all__ = ["ModelResult", "PairResult", "Plan", "Planned", "Report", "Section", "build", "comparison", "plan"]
+__all__ = [
+    "ModelResult", "PairResult", "Plan", "Planned", "Report", "Section", "build", "comparison", "perplexity", "plan",
+]  # fmt: skip

@@ -363,7 +363,7 @@ def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
     return [(name, base) for name in names if name != base]
 
 
-def _columns_of(runs: Runs) -> dict[str, str]:
+def columns_of(runs: Runs) -> dict[str, str]:
     """The columns that were read, by what they mean; several where files differ."""
     found: dict[str, dict[str, None]] = {}
     for run in runs:
@@ -405,7 +405,7 @@ def _report(
         options=options,
         sources=tuple(dict.fromkeys(file for run in runs for file in run.files)),
         read=dict(runs.read),
-        columns=_columns_of(runs),
+        columns=columns_of(runs),
         guesses=runs.guesses,
         left_out={file: dict(counts) for file, counts in runs.left_out.items()},
         notes=(*runs.notes, *(note for model in models for note in model.notes), *notes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,31 @@ class Documents:
     names: NDArray[np.str_]
     tokens: Floats
     difference: Floats
+
+
+@standard_mode_methods
+@dataclass(frozen=True)
+class DocumentPerplexities:
+    """The perplexity of each document of a model, the highest first.
+
+    Attributes
+    ----------
+    names : array of str
+    tokens : array
+        How many tokens of a document count.
+    perplexity : array
+        The exponential of their mean NLL; the mean of these is ``ModelResult.of_documents``.
+    """
+
+    names: NDArray[np.str_]
+    tokens: Floats
+    perplexity: Floats
+
+    @classmethod
+    def sorted(cls, names: NDArray[Any], tokens: NDArray[Any], perplexity: Floats) -> Self:
+        """These documents, the highest perplexity first."""
+        order = np.argsort(-perplexity, kind="stable")
+        return cls(names[order].astype(np.str_), tokens[order].astype(np.float64), perplexity[order])
 
 
 @standard_mode_methods

@@ -10,7 +10,7 @@ from .._estimate import Estimate
 from .._mode import standard_mode_methods
 from .group_results import Grouping
 from .item_results import Fragility, Items
-from .perplexity_results import PerplexityPair
+from .perplexity_results import DocumentPerplexities, PerplexityPair
 from .section import Section
 
 if TYPE_CHECKING:
@@ -112,6 +112,10 @@ class ModelResult:
         the ``fewest`` and ``most`` records of one id.
     perplexity : Estimate or None
         Per token.
+    of_documents : Estimate or None
+        The mean of the documents' perplexities, where :func:`steelyard.report.perplexity` made the report.
+    documents : DocumentPerplexities or None
+        The perplexity of each document, where that function made the report.
     of_text : mapping
         ``word perplexity``, ``byte perplexity`` and ``bits per byte``, where the records say how long their text is.
     """
@@ -128,6 +132,8 @@ class ModelResult:
     reliability: Reliability | None = None
     perplexity: Estimate | None = None
     of_text: Mapping[str, Estimate] = field(default_factory=dict)
+    of_documents: Estimate | None = None
+    documents: DocumentPerplexities | None = None
     repeats: Repeats | None = None
     notes: tuple[str, ...] = ()
 

@@ -14,7 +14,9 @@ from .._rows import Selection, is_nan, less
 from .._strides import coded
 from ..errors import type_error, value_error
 
-__all__ = ["COUNTS", "EXCLUDED", "IGNORED", "Batch", "batch_of", "divisor_of", "groups_of"]
+__all__ = [
+    "COUNTS", "EXCLUDED", "IGNORED", "Batch", "batch_of", "divisor_of", "groups_of", "tokens_of",
+]  # fmt: skip
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -22,7 +24,7 @@ Shape = tuple[int, ...]
 EXCLUDED, COUNTS, IGNORED = map(np.uint8, (_core.TOKEN_EXCLUDED, _core.TOKEN_COUNTS, _core.TOKEN_IGNORED))
 
 
-def _tokens(x: Any, selection: Selection) -> tuple[Array, NDArray[np.uint8] | None]:
+def tokens_of(x: Any, selection: Selection) -> tuple[Array, NDArray[np.uint8] | None]:
     """The NLL of the tokens, and a status code for each (None: all count)."""
     scored = hasattr(x, "nll") and hasattr(x, "counted")  # a TokenScores, whose file imports from this one
     if scored and x.several:
@@ -113,9 +115,10 @@ class Batch(NamedTuple):
         return Batch(nll, status, codes, len(present), names, per)
 
 
-def batch_of(x: Any, selection: Selection, per: Any) -> Batch:
-    """The arguments of an update, checked."""
-    nll, status = _tokens(x, selection)
+def batch_of(x: Any, selection: Selection, per: Any, status: NDArray[np.uint8] | None = None) -> Batch:
+    """The arguments of an update, checked; ``status`` where it is known already which tokens count."""
+    nll, found = tokens_of(x, selection)
+    status = found if status is None else status
     if nll.size == 0:
         return Batch(nll, status, np.zeros(0, np.int64), 0, None, None)
     group = groups_of(selection, nll, status)

@@ -18,6 +18,8 @@ from .._strata import Average, stratum_ids
 from ._batch import Batch, batch_of
 from ._parts import in_parts
 from ._result import estimate_of
+from ._scored import scored
+from ._stream import add_all, is_stream
 
 __all__ = ["PerplexityState", "perplexity"]
 
@@ -55,7 +57,8 @@ def perplexity(
     ----------
     x : TokenScores, or array [B, T] or [T]
         Negative log-likelihoods in nats, at least 0 (any leading shape; the last axis is a sequence). Positions
-        that a TokenScores does not count do not count here either.
+        that a TokenScores does not count do not count here either. Without ``by`` and ``strata`` also an iterator of
+        batches, as ``PerplexityState.update`` takes it.
     where : boolean array, shape of x, optional
         The tokens that count; default: all.
     clusters : ids, one per token or one per row, optional
@@ -183,17 +186,41 @@ class PerplexityState(State):
         super().__init__()
 
     def update(
-        self, x: Any, *, where: Any = None, clusters: Any = None, per: Any = None, progress: Progress = False
+        self,
+        x: Any,
+        targets: Any = None,
+        *,
+        where: Any = None,
+        clusters: Any = None,
+        per: Any = None,
+        progress: Progress = False,
     ) -> Self:
         """Add tokens and return the state; parameters as in :func:`steelyard.perplexity`.
 
-        For ``x`` of shape ``[T]``, ``clusters`` may be a single id for the whole sequence. Where the call raises,
-        nothing has been added.
+        For ``x`` of shape ``[T]``, ``clusters`` may be a single id for the whole sequence. With ``targets``, ``x`` are
+        logits ``[..., V]``, scored as by :func:`steelyard.token_scores`. ``x`` may also be an iterator, each item of
+        which is a batch: an ``x``, a tuple ``(logits, targets)`` or ``(logits, targets, clusters)``, or a mapping of
+        the arguments of this call by name; ``progress`` then counts batches, and a total of 0 says that nobody knows
+        it yet. Where the call raises or is interrupted, nothing of the batch at hand has been added, and all before it
+        have.
         """
-        aligned(x=x, where=where, clusters=clusters, per=per)
+        if is_stream(x):
+            add_all(x, self.update, progress, first="x", targets=targets, where=where, clusters=clusters, per=per)
+            return self
+        aligned(x=x, targets=targets, where=where, clusters=clusters, per=per)
         selection = Selection(where, clusters, self._nan_policy, unit="token")
-        self._add(batch_of(x, selection, per), reporter(progress))
+        if targets is None:
+            self._add(batch_of(x, selection, per), reporter(progress))
+        else:
+            found = scored(x, targets, selection, name="x", progress=progress)
+            self._add(batch_of(found.scores, selection, per, found.status), None)
         return self
+
+    @property
+    def n_positions(self) -> int:
+        """The number of tokens added so far, whether they counted or not: where to go on after an interrupt."""
+        counts = self._totals.counts()
+        return int(self._totals.size()[0] + counts["ignored"] + counts["excluded"] + counts["nan"])
 
     def _add(self, batch: Batch, on_progress: OnProgress) -> None:
         if batch.nll.size:

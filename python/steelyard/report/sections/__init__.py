@@ -34,6 +34,7 @@ SECTIONS: tuple[Callable[[Contents], Block | None], ...] = (
     calibration.block,
     proper.block,
     perplexity.block,
+    perplexity.by_document,
     perplexity.documents,
 )
 

@@ -25,13 +25,15 @@ def asked(report: Contents) -> list[tuple[str, str]]:
     files = [printable(file) for file in report.sources]
     shown = [*files[:NAMED_FILES], *([f"{count(len(files) - NAMED_FILES)} more"] if len(files) > NAMED_FILES else [])]
     direction = "higher" if options.higher_is_better else "lower"
+    scored = any(model.score is not None for model in report.models)
+    verdicts = f", margin {options.margin:g}, {direction} is better" if scored else ""
     said = {
         "files": listed(shown) if shown else "",
         "columns": "; ".join(f"{role}: {printable(column)}" for role, column in report.columns.items()),
         "baseline": printable(options.baseline) if options.baseline is not None else "",
         "clusters": printable(options.clusters) if options.clusters is not None else "",
         "groups": ", ".join(map(printable, options.by)),
-        "options": f"{percent(options.confidence_level)} intervals, margin {options.margin:g}, {direction} is better",
+        "options": f"{percent(options.confidence_level)} intervals{verdicts}",
         "date": printable(options.date) if options.date is not None else "",
         "made by": f"steelyard {config['version']}, numerics {config['numerics']}",
     }

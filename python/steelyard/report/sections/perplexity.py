@@ -8,7 +8,7 @@ from ..._estimate import Estimate
 from ..._numbers import count, percent
 from ..._text import printable
 from .. import figures
-from ..perplexity_results import PerplexityPair
+from ..perplexity_results import DocumentPerplexities, PerplexityPair
 from ..results import Contents
 from ..tables import Column, Table
 from ..words import (
@@ -30,9 +30,14 @@ from . import estimates
 from .block import MOST_FINDINGS, Block, Finding
 
 DOCUMENTS = "The difference of log-perplexity in each cluster, in nats; the largest change first."
+EACH = "The exponential of the mean negative log-likelihood of each document's tokens; the highest first."
 MOST = 50  # clusters of one pair on the page
 LEAD = "The exponential of the mean negative log-likelihood of a token; lower is better."
 TEXT_LEAD = "The exponential of the negative log-likelihood per word and per byte of the text; lower is better."
+EACH_ALIKE = (
+    "Each document counts the same, so that short and hard ones dominate; the perplexity per token is that of the "
+    "whole corpus."
+)
 PER_BYTE = (
     "Words and bytes do not depend on the tokenizer; bits per byte is the base-2 logarithm of the byte perplexity."
 )
@@ -45,7 +50,7 @@ def block(report: Contents) -> Block | None:
     if not known and not of_text:
         return None
     compared = report.perplexities
-    tables = (*_per_token(known), *_per_text(of_text), *_against(compared))
+    tables = (*_per_token(known), *_per_document(report), *_per_text(of_text), *_against(compared))
     drawn, axis = known, "perplexity per token"
     if not known:
         drawn, axis = [(name, e) for name, measure, e in of_text if measure == of_text[-1][1]], of_text[-1][1]
@@ -72,6 +77,22 @@ def _per_token(known: Sequence[tuple[str, Estimate]]) -> Iterator[Table]:
     yield Table(
         "Perplexity per token", columns, tuple(_row(name, e, digits) for name, e in known), estimates.notes(known)
     )
+
+
+def _per_document(report: Contents) -> Iterator[Table]:
+    """The other mean that is called perplexity."""
+    found = [(m.name, m.of_documents) for m in report.models if m.of_documents is not None]
+    if found:
+        digits = digits_of([e for _, e in found])
+        cells = tuple(
+            (printable(name), count(rows(e)), number(float(e), digits), interval(e, digits), error(e, digits))
+            for name, e in found
+        )
+        columns = (
+            estimates.NAME, Column("documents", number=True), Column("mean", number=True), estimates.INTERVAL,
+            estimates.ERROR,
+        )  # fmt: skip
+        yield Table("Mean of the documents' perplexities", columns, cells, (EACH_ALIKE, *estimates.notes(found)))
 
 
 def _per_text(of_text: Sequence[tuple[str, str, Estimate]]) -> Iterator[Table]:
@@ -101,6 +122,28 @@ def documents(report: Contents) -> Block | None:
     """What each cluster adds to the differences, folded on the page alone: a terminal has no room for it."""
     tables = tuple(_documents(pair) for pair in report.perplexities if pair.documents is not None)
     return Block("Perplexity by cluster", DOCUMENTS, tables, page_only=True) if tables else None
+
+
+def by_document(report: Contents) -> Block | None:
+    """The perplexity of each document of each model, folded on the page alone."""
+    found = [(m.name, m.documents) for m in report.models if m.documents is not None and len(m.documents.names) > 1]
+    tables = tuple(_by_document(name, documents) for name, documents in found)
+    return Block("Perplexity by document", EACH, tables, page_only=True) if tables else None
+
+
+def _by_document(name: str, documents: DocumentPerplexities) -> Table:
+    digits = places([], documents.perplexity.tolist())
+    rows = [
+        (printable(document), count(tokens), number(perplexity, digits))
+        for document, tokens, perplexity in zip(
+            documents.names[:MOST].tolist(), documents.tokens[:MOST].tolist(), documents.perplexity[:MOST].tolist(),
+            strict=True,
+        )
+    ]  # fmt: skip
+    columns = (Column("document"), Column("tokens", number=True), Column("perplexity", number=True))
+    left = len(documents.names) - len(rows)
+    notes = (f"The {MOST} highest; JSON has {count(left)} more.",) if left else ()
+    return Table(printable(name), columns, (), notes, tuple(rows))
 
 
 def _against(pairs: Sequence[PerplexityPair]) -> Iterator[Table]:

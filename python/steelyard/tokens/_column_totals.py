@@ -1,0 +1,207 @@
+"""The sums of several columns of the same tokens, changed, merged and saved together.
+
+Each column has an ``EstimateTotals`` of the core, whose sums are exact. This class keeps them in step: a change makes
+new totals from copies (which share memory with the old ones) and puts all of them in place by one assignment, so that
+an interrupt leaves the state as it was, and a child that is forked meanwhile has the totals of the last whole change.
+Where another thread or a signal handler has changed the state meanwhile, the change is made again from its totals.
+
+The bytes have the envelope that the core writes around every state (``rust/kernels/src/state/bytes.rs``), with the kind
+5, and as rows the bytes of each column's state, each behind its length.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .._clusters import Names
+from .._progress import OnProgress
+from ..errors import value_error
+
+__all__ = ["ColumnTotals", "Sizes"]
+
+Parts = tuple[_core.EstimateTotals, ...]
+
+MAGIC, KIND, LAYOUT = b"SYST", 5, 1
+HEAD, COUNT, LENGTH, CHECKSUM = (struct.Struct(form) for form in ("<4sBBH", "<I", "<Q", "<I"))
+SHORTEST = HEAD.size + 2 * COUNT.size + CHECKSUM.size
+# Bytes added to a checksum at once: a few milliseconds.
+STRIDE = 1 << 22
+
+
+class Sizes(NamedTuple):
+    """How many tokens count and in how many clusters, and how many do not count and why."""
+
+    tokens: int
+    clusters: int
+    excluded: int
+    ignored: int
+
+
+class ColumnTotals:
+    """The totals of a number of columns."""
+
+    def __init__(self, columns: int) -> None:
+        self._parts: Parts = tuple(_core.EstimateTotals() for _ in range(columns))
+
+    @property
+    def parts(self) -> Parts:
+        """The totals of each column after the last whole change; not to be changed."""
+        return self._parts
+
+    def update(
+        self,
+        columns: Sequence[NDArray[np.float64]],
+        codes: NDArray[np.int64],
+        names: Names | None,
+        *,
+        excluded: int,
+        ignored: int,
+        progress: OnProgress = None,
+    ) -> None:
+        """Add tokens: for each column their values, and the cluster of each token as a position in ``names``."""
+
+        def add(parts: Parts) -> None:
+            for at, (part, values) in enumerate(zip(parts, columns, strict=True)):
+                part.update(
+                    values, codes=codes, names=names, excluded=excluded, nan=ignored,
+                    progress=None if progress is None else _share(progress, at, len(parts)),
+                )  # fmt: skip
+
+        fresh = ColumnTotals(len(self._parts))
+        add(fresh._parts)
+        self.merge(fresh)
+
+    def merge(self, other: ColumnTotals) -> None:
+        """Add the totals of another state of the same columns."""
+        added = other._parts
+        while True:
+            old = self._parts
+            new = tuple(part.copy() for part in old)
+            for part, more in zip(new, added, strict=True):
+                part.merge(more)
+            # Between these two lines Python lets no other thread and no signal handler run: it does so only at calls
+            # and where a loop jumps back.
+            if self._parts is old:
+                self._parts = new
+                return
+
+    def size(self) -> Sizes:
+        """The number of tokens and clusters; of all columns the same."""
+        found = self._parts[0].size()
+        return Sizes(found["values"], found["clusters"], found["excluded"], found["nan"])
+
+    def copy(self) -> ColumnTotals:
+        """An independent copy."""
+        return _of(tuple(part.copy() for part in self._parts))
+
+    def to_bytes(self, config: bytes) -> bytes:
+        """The bytes of the totals, with the caller's configuration."""
+        pieces = [HEAD.pack(MAGIC, KIND, LAYOUT, _numerics()), COUNT.pack(len(config)), config]
+        parts = self._parts
+        pieces.append(COUNT.pack(len(parts)))
+        for part in parts:
+            written = part.to_bytes(b"")
+            pieces += [LENGTH.pack(len(written)), written]
+        whole = b"".join(pieces)
+        return whole + CHECKSUM.pack(_checksum(whole))
+
+    @staticmethod
+    def from_bytes(data: bytes) -> tuple[ColumnTotals, bytes]:
+        """The totals that these bytes hold, and the caller's configuration."""
+        _check_envelope(data)
+        body = data[HEAD.size : -CHECKSUM.size]
+        try:
+            config, body = _cut(body, COUNT)
+            count, body = COUNT.unpack_from(body)[0], body[COUNT.size :]
+            written = []
+            while body:
+                part, body = _cut(body, LENGTH)
+                written.append(part)
+        except struct.error:
+            raise _malformed() from None
+        if len(written) != count or not count:
+            raise _malformed()
+        found = [_core.EstimateTotals.from_bytes(part) for part in written]
+        if any(own for _, own in found) or not _in_step([part for part, _ in found]):
+            raise value_error("data", "columns of the same tokens", "others")
+        return _of(tuple(part for part, _ in found)), config
+
+
+def _of(parts: Parts) -> ColumnTotals:
+    made = ColumnTotals(0)
+    made._parts = parts
+    return made
+
+
+def _share(progress: Callable[[int, int], object], at: int, of: int) -> Callable[[int, int], object]:
+    """What the update of one column tells, as a part of the whole."""
+    return lambda done, total: progress(at * total + done, of * total)
+
+
+def _numerics() -> int:
+    """The arithmetic of the sums, which are those of an EstimateState."""
+    return _core.state_numerics()["EstimateState"]
+
+
+def _checksum(data: bytes) -> int:
+    found = 0
+    for first in range(0, len(data), STRIDE):
+        found = zlib.crc32(memoryview(data)[first : first + STRIDE], found)
+    return found
+
+
+def _check_envelope(data: bytes) -> None:
+    """Refuse bytes that are damaged, hold another kind of state or were written by another version."""
+    intact = len(data) >= SHORTEST and data.startswith(MAGIC)
+    if not intact or CHECKSUM.unpack(data[-CHECKSUM.size :])[0] != _checksum(data[: -CHECKSUM.size]):
+        _core.EstimateTotals.from_bytes(data)  # raises: it says of any bytes what is wrong with them
+    _, kind, layout, numerics = HEAD.unpack_from(data)
+    if kind != KIND:
+        kinds = ["", *(name for name in _core.state_numerics() if name.endswith("State"))]  # numbered from 1
+        got = f"a {kinds[kind]}" if 1 <= kind < len(kinds) else f"an unknown kind ({kind})"
+        raise value_error("data", "a TokenState", got)
+    if layout != LAYOUT:
+        fix = "another version of steelyard wrote this state"
+        raise value_error("data", f"layout {LAYOUT} of a TokenState", str(layout), fix)
+    if numerics != _numerics():
+        fix = "sums of two arithmetics are not mixed: compute it again from the data"
+        raise value_error("data", f"numerics {_numerics()} of a TokenState", str(numerics), fix)
+
+
+def _cut(body: bytes, size: struct.Struct) -> tuple[bytes, bytes]:
+    """The piece at the beginning of ``body``, which stands behind its length, and the rest."""
+    (length,) = size.unpack_from(body)
+    if length > len(body) - size.size:
+        raise struct.error
+    end = size.size + length
+    return body[size.size : end], body[end:]
+
+
+def _malformed() -> ValueError:
+    return value_error("data", "rows that fill the state", "counts that disagree with its length")
+
+
+def _in_step(parts: Sequence[_core.EstimateTotals]) -> bool:
+    """Whether all columns are of the same tokens, in the same clusters."""
+    first = parts[0]
+    size, sizes = first.size(), first.cluster_sums(0.0)[1]
+    if size["values"] and not first.clustered():
+        return False
+    for part in parts[1:]:
+        if part.size() != size or not np.array_equal(part.cluster_sums(0.0)[1], sizes):
+            return False
+        together = first.copy()
+        try:
+            together.merge(part)
+        except (TypeError, ValueError):  # one has no clusters, or more values than any data has
+            return False
+        if together.size()["clusters"] != size["clusters"]:  # merging adds the ids that are not there yet
+            return False
+    return True
