@@ -84,7 +84,7 @@ def token_log_probs(
     ids = ids[0] if ids.ndim == 2 and len(ids) == 1 else ids
     if ids.ndim != 1 or not len(ids):
         raise value_error("input_ids", "the ids of one text, [n] or [1, n]", f"shape {ids.shape}")
-    plan = windows if windows is not None else windows_of(len(ids), context=len(ids), stride=len(ids))
+    plan = windows if windows is not None else windows_of(len(ids), context=len(ids) + 1, stride=len(ids))
     if not isinstance(plan, Windows):
         raise type_error("windows", "a plan made by steelyard.tokens.windows, or None", type(plan).__name__)
     report = reporter(progress)
