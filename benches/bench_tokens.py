@@ -158,6 +158,53 @@ def two_models() -> Row:
     )
 
 
+def from_hidden() -> Row:
+    """hidden states times the vocabulary, f32"""
+    torch = torch_with_threads()
+    torch.manual_seed(0)
+    hidden, weight = torch.randn(ROWS_, 1024), torch.randn(CLASSES, 1024) / 16
+    targets = torch.randint(0, CLASSES, (ROWS_,))
+    functional = torch.nn.functional
+
+    def agree(ours: Any, peer: Any) -> None:
+        np.testing.assert_allclose(ours.nll, peer.numpy(), rtol=1e-5)
+
+    return Row(
+        work=f"NLL from hidden states, f32, H = 1024, [{ROWS_}, {CLASSES}] logits never made",
+        ours=lambda: sy.token_scores_from_hidden(hidden, weight, targets),
+        peer=lambda: functional.cross_entropy(functional.linear(hidden, weight), targets, reduction="none"),
+        against="torch `linear`, then `cross_entropy`",
+        package="torch",
+        at_least=0.9,
+        agree=agree,
+    )
+
+
+def forward_and_backward() -> Row:
+    """cross-entropy, forward and backward, f32"""
+    torch = torch_with_threads()
+    from steelyard.torch import cross_entropy
+
+    logits, targets = _inputs(torch)
+    logits.requires_grad_()
+
+    def both(function: Any) -> Any:
+        return torch.autograd.grad(function(logits, targets), logits)[0]
+
+    def agree(ours: Any, peer: Any) -> None:
+        np.testing.assert_allclose(ours.numpy(), peer.numpy(), rtol=1e-4, atol=1e-9)
+
+    return Row(
+        work=f"cross-entropy, forward and backward, f32 [{ROWS_}, {CLASSES}]",
+        ours=lambda: both(cross_entropy),
+        peer=lambda: both(torch.nn.functional.cross_entropy),
+        against="torch `cross_entropy` and its gradient",
+        package="torch",
+        at_least=2.0,
+        agree=agree,
+    )
+
+
 def by_classes() -> Growth:
     """NLL, f32, by classes"""
 
@@ -196,5 +243,5 @@ def by_threads() -> Growth:
     return Growth(work=work, unit="logit", sizes=(1, 2), make=make, units=logits.size)
 
 
-ROWS = [nll_f32, nll_bf16, all_columns, one_long_row, two_models]
+ROWS = [nll_f32, nll_bf16, all_columns, one_long_row, two_models, from_hidden, forward_and_backward]
 GROWTH = [by_classes, by_tokens, by_threads]

@@ -15,7 +15,7 @@ import steelyard as sy
 from steelyard import _core
 from steelyard._registries import names
 from steelyard.reference import tokens as reference
-from steelyard.tokens.scores import OF_ROW
+from steelyard.tokens._asked import OF_ROW
 
 from .cases import as_dtype, normalish, words
 
@@ -261,3 +261,20 @@ def test_the_core_says_what_is_wrong_when_called_alone() -> None:
         _core.token_scores(x, t, ignore_index=None, columns=["nll"], counted=np.ones(2, bool))
     with pytest.raises(ValueError, match="bias: expected one number per class, 40"):
         _core.token_scores(x, t, ignore_index=None, columns=["nll"], bias=np.ones(2))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_bounds_on_the_result_hold(dtype: str) -> None:
+    x = (7 * np.random.default_rng(3).standard_normal((40, 3000))).astype(dtype)
+    y = x + (0.3 * np.random.default_rng(4).standard_normal(x.shape)).astype(dtype)
+    t = np.arange(40) * 71
+    s = sy.token_scores(x, t, columns="all", baseline=y)
+    want = {**reference.token_scores(x, t), **reference.token_pairs(x, y, t)}
+    assert s.precision == dtype
+    bounds = s.error_bounds
+    assert set(want) - set(bounds) == {"counted", "mean_logit", "label_smoothed"}
+    for name, (absolute, relative) in bounds.items():
+        error = np.abs(getattr(s, name) - want[name])
+        assert (error <= absolute + relative * np.abs(want[name]) + 1e-13).all(), name
+    assert set(sy.token_scores(x, t).error_bounds) == {"nll", "log_z"}
+    assert sy.tokens.TokenScores(s.nll, s.log_z, s.counted).error_bounds == {}

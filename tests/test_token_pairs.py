@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import steelyard as sy
 from steelyard import _core
 from steelyard._registries import names
-from steelyard.tokens.scores import ALWAYS, COMPARED
+from steelyard.tokens._asked import ALWAYS, COMPARED
 
 from .cases import as_dtype, normalish, words
 

@@ -107,6 +107,31 @@ TRANSFORMED = {
 }
 
 
+LOSS = {"softcap": 9.0, "label_smoothing": 0.25, "z_loss": 0.01}
+
+
+def _slopes(dtype: str, width: int) -> Inputs:
+    return {**_logits(dtype, width, 9), "factors": 0.5 + uniform(9, 12)}
+
+
+def _gradients(inputs: Inputs) -> Outputs:
+    x, t, factors = np.ascontiguousarray(inputs["logits"]), inputs["targets"], inputs["factors"]
+    log_z = token_scores(x, t, ignore_index=IGNORED, softcap=LOSS["softcap"]).log_z
+    bits = x.view(np.uint16) if x.dtype.kind == "V" or x.dtype.name == "bfloat16" else x
+    words = _core.token_gradients(bits, t, log_z, factors, ignore_index=IGNORED, **LOSS)
+    found: Any = words.view(np.uint8)[: x.nbytes].view(x.dtype).reshape(x.shape)
+    return {"gradient": np.asarray(found, np.float64)}
+
+
+def _gradients_by_formula(inputs: Inputs) -> Outputs:
+    x, t, factors = (inputs[name] for name in ("logits", "targets", "factors"))
+    return {"gradient": reference.token_gradients(x, t, factors, ignore_index=IGNORED, **LOSS)}
+
+
+# One rounding to the type of the logits, of numbers up to 1.6 in magnitude.
+GRADIENTS = {"float64": 1e-13, "float32": 2e-6, "float16": 1e-3, "bfloat16": 8e-3}
+
+
 def _two_models(dtype: str, width: int) -> Inputs:
     """A model and a baseline that differ little, in rows with gaps between them; the last row of both is the same."""
     inputs = dict(_logits(dtype, width, 5))
@@ -222,6 +247,15 @@ CASES = [
         reference=_reference_hidden,
         lengths=(1, 2, 33, 255, 256, 257, 1025),
         bound=HIDDEN,
+    ),
+    Case(
+        name="tokens.token_gradients",
+        covers=("token_gradients",),
+        make=_slopes,
+        run=_gradients,
+        reference=_gradients_by_formula,
+        lengths=(1, 2, 33, 1025, 4099),
+        bound={"gradient": lambda inputs: GRADIENTS[inputs["logits"].dtype.name]},
     ),
     Case(
         name="tokens.token_pairs",

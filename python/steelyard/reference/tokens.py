@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from .. import _core
 
-__all__ = ["mean_nll", "same_mean", "sequence_nll", "token_pairs", "token_scores", "token_scores_from_hidden"]
+__all__ = [
+    "mean_nll", "same_mean", "sequence_nll", "token_gradients", "token_pairs", "token_scores",
+    "token_scores_from_hidden",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 # Relative differences between the means of clusters that the rounding of their tokens explains: 8 steps at 1 in float64
@@ -191,6 +194,34 @@ def token_scores_from_hidden(hidden: Any, weight: Any, targets: Any, **options: 
     x, w = np.asarray(hidden, np.float64), np.asarray(weight, np.float64)
     sums = [math.fsum(row * of_class) for row in x.reshape(-1, w.shape[1]) for of_class in w]
     return token_scores(np.reshape(sums, (*x.shape[:-1], len(w))), targets, **options)
+
+
+def token_gradients(
+    logits: Any,
+    targets: Any,
+    factors: Any,
+    *,
+    ignore_index: int | None = -100,
+    softcap: float | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+) -> Floats:
+    """The gradient of ``sum(factors * loss)`` by ``[n, V]`` logits x; y = softcap tanh(x / softcap), p its softmax.
+
+    loss = (1 - e) nll + e (log Z - mean(y)) + z log Z^2 has the slope (p (1 + 2 z log Z) - e / V - (1 - e) [v = t]) by
+    y, times dy/dx = 1 - (y / softcap)^2; 0 in rows that do not count.
+    """
+    x, e = np.asarray(logits, np.float64), label_smoothing
+    y = x if softcap is None else np.where(np.isfinite(x), softcap * np.tanh(x / softcap), x)
+    found = np.zeros_like(x)
+    for i, (row, t, factor) in enumerate(zip(y, targets, factors, strict=True)):
+        if ignore_index is None or t != ignore_index:
+            z = log_sum_exp(row)
+            slope = np.exp(row - z) * (1 + 2 * z_loss * z) - e / len(row)
+            slope[t] -= 1 - e
+            inner = 1.0 if softcap is None else np.where(np.isfinite(row), 1 - (row / softcap) ** 2, 0.0)
+            found[i] = factor * slope * inner
+    return found
 
 
 def _log_softmax(row: Floats) -> Floats:

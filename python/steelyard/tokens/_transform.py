@@ -10,10 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from .._arrays import floats, to_float64
 from .._options import number
 from ..errors import value_error
+from ._bounds import Precision
 
-__all__ = ["transform_of"]
+__all__ = ["Reals", "precision_of", "transform_of"]
 
 Reals = type[np.float32] | type[np.float64]
+
+
+def precision_of(real: Reals) -> Precision:
+    """Return the name of the type in which a call computes."""
+    return "float64" if real is np.float64 else "float32"
 
 
 def transform_of(

@@ -15,7 +15,7 @@ from .._options import fraction
 from .._progress import Progress, reporter
 from ..errors import value_error
 from ._asked import columns_of, counting, shaped, targets_of
-from ._transform import transform_of
+from ._transform import Reals, precision_of, transform_of
 from .scores import Column, TokenScores
 
 __all__ = ["token_scores_from_hidden"]
@@ -92,7 +92,7 @@ def token_scores_from_hidden(
     >>> weight = np.array([[2.0, 1.0], [0.0, 0.0], [-1.0, 1.0]], dtype=np.float32)
     >>> h = sy.token_scores_from_hidden(hidden, weight, [0, 1], columns=("top", "rank"))
     >>> h.nll.round(4).tolist(), h.top.tolist(), h.rank.tolist()
-    ([0.1698, 0.3714], [0, 1], [1.0, 1.0])
+    ([0.1698, 0.3715], [0, 1], [1.0, 1.0])
 
     Notes
     -----
@@ -108,11 +108,12 @@ def token_scores_from_hidden(
         raise value_error("hidden", f"rows as long as those of weight, [..., {w.shape[1]}]", f"shape {x.shape}")
     t = targets_of(targets, x, "hidden")
     asked, _ = columns_of(columns, compared=False)
-    real = np.float64 if np.float64 in (x.dtype, w.dtype) else np.float32
+    real: Reals = np.float64 if np.float64 in (x.dtype, w.dtype) else np.float32
     counted, found = _core.token_scores_from_hidden(
         x, w, t,
         columns=asked, **counting(t, ignore_index, where),
         **transform_of(real, len(w), bias=bias, scale=scale, softcap=softcap, temperature=temperature),
         label_smoothing=fraction(label_smoothing, "label_smoothing"), progress=reporter(progress),
     )  # fmt: skip
-    return TokenScores(counted=counted.reshape(t.shape), **shaped(asked, found, t.shape, x.shape[:-1]))
+    values = shaped(asked, found, t.shape, x.shape[:-1])
+    return TokenScores(counted=counted.reshape(t.shape), precision=precision_of(real), **values)

@@ -19,7 +19,8 @@ from .._result import Result
 from .._text import html_table
 from ..errors import shown, type_error, value_error
 from ._asked import OF_ROW, columns_of, counting, shaped, targets_of
-from ._transform import transform_of
+from ._bounds import BOUNDS, Bound, Precision
+from ._transform import Reals, precision_of, transform_of
 
 __all__ = ["Column", "TokenScores", "token_scores"]
 
@@ -98,6 +99,8 @@ class TokenScores(Result):
         With a ``baseline``: ``nll - baseline.nll``.
     baseline : TokenScores or None
         The baseline's own scores, with the same columns.
+    precision : {"float32", "float64"} or None
+        The type in which exponentials were computed; None where the scores were not computed here.
 
     Examples
     --------
@@ -136,6 +139,7 @@ class TokenScores(Result):
     flips: NDArray[np.float64] | None = None
     nll_difference: NDArray[np.float64] | None = None
     baseline: TokenScores | None = None
+    precision: Precision | None = None
 
     def __post_init__(self) -> None:
         shared = self._shared_shape()
@@ -181,6 +185,18 @@ class TokenScores(Result):
         first = first[:-1] if self.several and name == "log_z" else first
         got = f"{np.atleast_1d(getattr(self, name))[first]} at index {list(first)}"
         return value_error(name, f"{expected} where a position counts", got)
+
+    @property
+    def error_bounds(self) -> dict[str, Bound]:
+        """The largest error of each column that was computed: at most ``absolute + relative * |value|``.
+
+        They are pairs ``(absolute, relative)`` in the column's unit (nats for ``nll``), for the logits as they
+        were given or transformed: what storing logits in 16 bits, or transforming them in float32, costs is not in
+        them. ``mean_logit`` and ``label_smoothed`` have the error of a float64 sum of the logits, for which no number
+        can be said beforehand.
+        """
+        known = BOUNDS[self.precision] if self.precision else {}
+        return {name: bound for name, bound in known.items() if getattr(self, name) is not None}
 
     @lazy
     def n_counted(self) -> int:
@@ -282,7 +298,7 @@ class TokenScores(Result):
 
 
 _OTHER_DTYPES = {"counted": bool, "top": np.int64}
-_COLUMNS = [item for item in fields(TokenScores) if item.name != "baseline"]
+_COLUMNS = [item for item in fields(TokenScores) if item.name not in ("baseline", "precision")]
 _DTYPES = {item.name: np.dtype(_OTHER_DTYPES.get(item.name, float)) for item in _COLUMNS}
 _OPTIONAL = {item.name for item in _COLUMNS if item.default is None}
 
@@ -427,7 +443,7 @@ def token_scores(
     asked, pairs = columns_of(columns, baseline is not None)
     base = None if baseline is None else floats(baseline, "baseline", contiguous=False, table=True)
     # The type in which exponentials are computed, and in which the steps of a transformation are rounded.
-    real = np.float64 if np.float64 in (x.dtype, getattr(base, "dtype", None)) else np.float32
+    real: Reals = np.float64 if np.float64 in (x.dtype, getattr(base, "dtype", None)) else np.float32
     options = {
         "columns": asked, **counting(t, ignore_index, where),
         **transform_of(real, x.shape[-1], bias=bias, scale=scale, softcap=softcap, temperature=temperature),
@@ -435,11 +451,12 @@ def token_scores(
     }  # fmt: skip
     if base is None:
         counted, found = _core.token_scores(x, t, **options)
-        return TokenScores(counted=counted.reshape(t.shape), **shaped(asked, found, t.shape, rows))
+        values = shaped(asked, found, t.shape, rows)
+        return TokenScores(counted=counted.reshape(t.shape), precision=precision_of(real), **values)
     if base.shape != x.shape:
         raise value_error("baseline", f"the shape of logits, {x.shape}", f"shape {base.shape}")
     counted, (new, old, apart) = _core.token_pairs(x, base, t, pairs=pairs, **options)
-    counted = counted.reshape(t.shape)
-    of_base = TokenScores(counted=counted, **shaped(asked, old, t.shape, rows))
+    counted, precision = counted.reshape(t.shape), precision_of(real)
+    of_base = TokenScores(counted=counted, precision=precision, **shaped(asked, old, t.shape, rows))
     values = shaped(asked, new, t.shape, rows) | shaped(pairs, apart, t.shape, rows)
-    return TokenScores(counted=counted, baseline=of_base, **values)
+    return TokenScores(counted=counted, baseline=of_base, precision=precision, **values)

@@ -61,9 +61,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return losses_of(scores, loss)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        hidden, weight, bias, target = (x if x is None else x.detach() for x in ctx.saved_tensors)
+        saved: list[Any] = [x if x is None else x.detach() for x in ctx.saved_tensors]
+        hidden, weight, bias, target = saved
         kind = torch.promote_types(torch.promote_types(hidden.dtype, weight.dtype), torch.float32)
         wants = ctx.needs_input_grad
         to_hidden = torch.zeros(hidden.shape, dtype=kind) if wants[0] else None
@@ -73,7 +74,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         part: torch.Tensor | None = None
         for rows, classes in _blocks(len(hidden), len(weight)):
             some, w = states[rows], weight[classes].to(kind)
-            logits = some @ w.T
+            logits = torch.mm(some, w.T)
             if bias is not None:
                 logits += bias[classes].to(kind)
             shard = (classes.start, len(weight))
@@ -84,7 +85,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 to_bias[classes] += by_logit.sum(0)
             if to_weight is not None:
                 # All rows of these classes are added up before they are rounded to the type of the weights.
-                part = by_logit.T @ some if rows.start == 0 else torch.addmm(part, by_logit.T, some)
+                first = rows.start == 0
+                part = torch.mm(by_logit.T, some) if first else torch.addmm(part, by_logit.T, some)
                 if rows.stop == len(hidden):
                     to_weight[classes] = part.to(weight.dtype)
         return (

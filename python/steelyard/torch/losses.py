@@ -34,7 +34,7 @@ class Loss(NamedTuple):
     softcap: float | None = None
 
     @property
-    def columns(self) -> str:
+    def columns(self) -> Literal["nll", "label_smoothed"]:
         """The column of token scores that the loss is, but for its z-loss."""
         return "label_smoothed" if self.label_smoothing else "nll"
 
@@ -106,7 +106,7 @@ class _CrossEntropy(torch.autograd.Function):
         return losses_of(scores, loss)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         logits, target = ctx.saved_tensors
         return gradient(logits.detach(), target, ctx.log_z, slope, loss=ctx.loss), None, None

@@ -97,6 +97,7 @@ def token_log_probs(
             raise value_error("model", f"logits of each of {len(prompt)} tokens", f"those of {len(logits)}")
         scores = token_scores(logits[window.score], ids[window.targets], ignore_index=None, columns=columns)
         _place(found, scores, window.targets, len(ids))
+        found["precision"] = scores.precision
         if report is not None:
             report(done + 1, len(plan))
     return TokenScores(**found)

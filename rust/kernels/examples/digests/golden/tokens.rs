@@ -10,8 +10,9 @@ use steelyard_kernels::rows::{Source, Table};
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{
-    Asked, Batch, Column, Exponential, Logit, Models, PairColumn, Per, Targets, Totals, Transform,
-    Transformed, Unit, pair_scores, stratified_perplexity, sum_batch, token_scores, token_scores_from_hidden,
+    Asked, Batch, Column, Exponential, Logit, Loss, Models, PairColumn, Per, Targets, Totals, Transform,
+    Transformed, Unit, pair_scores, stratified_perplexity, sum_batch, token_gradients, token_scores,
+    token_scores_from_hidden,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -21,6 +22,10 @@ pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "float16", scores::<F16>),
     entry("tokens.transformed", "float32", transformed::<f32, f32>),
     entry("tokens.transformed", "float64", transformed::<f64, f64>),
+    entry("tokens.gradients", "float32", gradients::<f32>),
+    entry("tokens.gradients", "float64", gradients::<f64>),
+    entry("tokens.gradients", "bfloat16", gradients::<Bf16>),
+    entry("tokens.gradients", "float16", gradients::<F16>),
     entry("tokens.hidden", "float32", hidden::<f32, f32>),
     entry("tokens.hidden", "float64", hidden::<f64, f64>),
     entry("tokens.hidden", "bfloat16", hidden::<Bf16, f32>),
@@ -72,6 +77,26 @@ fn transformed<T: Draw + Logit, R: Exponential + Logit>(n: usize) -> Run {
             given(given(token_scores(Source::Made(&rows), Targets::new(&targets), asked, &mut |_| true)));
         for &column in asked.columns {
             digest.of(column.name()).doubles(&scores[column]);
+        }
+    })
+}
+
+/// The gradient of rows of `n` logits with all options.
+fn gradients<T: Draw + Logit>(n: usize) -> Run {
+    let width = n.clamp(1, WIDEST);
+    let logits: Vec<T> = tame(n / width * width, 46);
+    let targets: Vec<i64> = words(n / width, 47).map(|word| (word % width as u64) as i64).collect();
+    let factors: Vec<f64> = tame(n / width, 48);
+    Box::new(move |digest| {
+        let table = given(Table::new(&logits, width).ok_or("rows of no class"));
+        let transform = Transform { softcap: Some(5.5), ..Transform::default() };
+        let loss = Loss { transform, label_smoothing: 0.125, z_loss: 0.01, shard: None };
+        let log_z = vec![7.0; n / width];
+        let mut gradient = vec![T::default(); logits.len()];
+        let targets = Targets::new(&targets);
+        given(given(token_gradients(&table, targets, loss, &log_z, &factors, &mut gradient, &mut |_| true)));
+        for x in gradient {
+            digest.word(x.to_f64().to_bits());
         }
     })
 }
