@@ -7,7 +7,7 @@ use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::rows::{Source, Table};
-use steelyard_kernels::simd::{Bf16, F16};
+use steelyard_kernels::simd::{self, Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{
     Asked, Batch, Column, Exponential, Logit, Loss, Models, PairColumn, Per, Targets, Totals, Transform,
@@ -96,7 +96,7 @@ fn gradients<T: Draw + Logit>(n: usize) -> Run {
         let targets = Targets::new(&targets);
         given(given(token_gradients(&table, targets, loss, &log_z, &factors, &mut gradient, &mut |_| true)));
         for x in gradient {
-            digest.word(x.to_f64().to_bits());
+            digest.double(simd::standard(|| x.to_f64()));
         }
     })
 }
@@ -106,10 +106,11 @@ fn hidden<T: Draw + Logit, R: Exponential + Logit<Real = R>>(n: usize) -> Run {
     let length = (n / 9).clamp(4, 600);
     let states: Vec<T> = tame(n / length * length, 43);
     let weight: Vec<T> = tame(45 * length, 44);
+    let scale = 1.0 / length as f64;
     let targets: Vec<i64> = words(n / length, 45).map(|word| (word % 45) as i64).collect();
     Box::new(move |digest| {
         let [x, w] = [&states, &weight].map(|rows| given(Table::new(rows, length).ok_or("rows of nothing")));
-        let transform = Transform { scale: Some(1.0 / length as f64), ..Transform::default() };
+        let transform = Transform { scale: Some(scale), ..Transform::default() };
         let asked = Asked::from(&[Column::Nll, Column::LogZ, Column::Entropy][..]);
         let targets = Targets::new(&targets);
         let scored = token_scores_from_hidden::<T, T, R>(&x, &w, transform, targets, asked, &mut |_| true);
