@@ -15,7 +15,7 @@ import steelyard as sy
 from steelyard import _core
 from steelyard._registries import names
 from steelyard.reference import tokens as reference
-from steelyard.tokens.scores import OF_ROW
+from steelyard.tokens._asked import OF_ROW
 
 from .cases import as_dtype, normalish, words
 

@@ -10,7 +10,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -28,9 +27,10 @@ from ..records.places import find
 from ..records.roles import NONE, ROLES
 from ..records.source import name_of
 from ..report.results import MIN_MATCHED
-from . import options
+from . import logits, options
 from .chosen import Chosen, Compared, split
 from .examples import epilog
+from .options import FailOn
 from .output import add_to_job_summary, hand_over, outputs
 from .output import show as print_text
 from .usage import usage
@@ -57,14 +57,6 @@ class Command(TyperCommand):
                 said = sentence(option.opts[0], "one value", str(times), "leave all but one out")
                 raise typer.Exit(_exit.refuse(said))
         return super().parse_args(ctx, args)
-
-
-class FailOn(StrEnum):
-    """Which verdicts make ``compare`` exit with 1."""
-
-    worse = "worse"
-    undecided = "undecided"
-    never = "never"
 
 
 @app.callback(invoke_without_command=True)
@@ -159,7 +151,7 @@ def compare(
     *,
     margin: options.Margin = 0.0,
     min_matched: options.MinMatched = MIN_MATCHED,
-    fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 if any is worse; or worse or undecided.")] = FailOn.worse,
+    fail_on: options.Failing = FailOn.worse,
     baseline: Annotated[
         str | None, typer.Option(help="The model to compare with; the first file's otherwise.", metavar="NAME")
     ] = None,
@@ -214,8 +206,7 @@ def compare(
         hand_over(made, out, quiet=quiet)
         add_to_job_summary(made, out)
     verdicts = {pair.verdict for pair in made.pairs} | {pair.verdict for pair in made.perplexities}
-    bad = {FailOn.worse: {"worse"}, FailOn.undecided: {"worse", "undecided"}, FailOn.never: set[str]()}[fail_on]
-    raise typer.Exit(Exit.VERDICT if verdicts & bad else Exit.FINE)
+    raise typer.Exit(fail_on.code(verdicts))
 
 
 @app.command(cls=Command, epilog=epilog("plan"))
@@ -283,6 +274,9 @@ def config(*, debug: options.Debug = False) -> None:
         with redirect_stdout(io.StringIO()) as shown:
             show_config()
         print_text(shown.getvalue())
+
+
+app.command("compare-logits", cls=Command, epilog=epilog("compare-logits"))(logits.compare_logits)
 
 
 _COMMANDS = frozenset(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)

@@ -10,8 +10,12 @@ True
 """
 
 from .build import Report, build, comparison
+from .logits import LogitsReport, compare_logits
 from .plan import Plan, Planned, plan
 from .results import ModelResult, PairResult
 from .section import Section
 
-__all__ = ["ModelResult", "PairResult", "Plan", "Planned", "Report", "Section", "build", "comparison", "plan"]
+__all__ = [
+    "LogitsReport", "ModelResult", "PairResult", "Plan", "Planned", "Report", "Section", "build", "compare_logits",
+    "comparison", "plan",
+]  # fmt: skip

@@ -11,8 +11,9 @@ from .._arrays import floats, to_float64
 from .._options import number
 from ..errors import value_error
 
-__all__ = ["transform_of"]
+__all__ = ["TRANSFORMS", "transform_of"]
 
+TRANSFORMS = ("bias", "scale", "softcap", "temperature")
 Reals = type[np.float32] | type[np.float64]
 
 

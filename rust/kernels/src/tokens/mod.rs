@@ -1,5 +1,6 @@
 //! The room of tokens: scores of tokens from a model's logits, and perplexity.
 
+mod coded;
 mod columns;
 mod divergence;
 mod entropy;
@@ -19,6 +20,7 @@ mod terms;
 mod totals;
 mod transform;
 
+pub use coded::{CodedRows, coded_length, encode_rows};
 pub use columns::{Column, Folds};
 pub use pairs::{Models, PairColumn, PairScores, Refusal, pair_scores};
 pub use perplexity::{Perplexity, Unit, stratified_perplexity};
