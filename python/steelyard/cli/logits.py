@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from .. import report, tokens
+from .. import report
 from ..errors import called, value_error
+from ..report import logits_files
 from . import options
 from .options import FailOn
 from .output import add_to_job_summary, hand_over, outputs
 
-MAGIC = b"_logits_"
 # The arguments of the Python call that are files here.
 FILES = {"baseline": "BASE", "new": "NEW", "logits": "NEW", "path": "FILE"}
 
@@ -73,11 +71,11 @@ def compare_logits(
         given = _two_names(names, base, new)
         with _progress() as progress:
             made = report.compare_logits(
-                _logits(new, "NEW"),
-                _logits(base, "BASE"),
-                None if targets is None else _array(targets, "targets"),
-                documents=None if documents is None else _array(documents, "documents"),
-                vocabulary=None if vocabulary is None else _vocabulary(vocabulary),
+                logits_files.logits(new, "NEW"),
+                logits_files.logits(base, "BASE"),
+                None if targets is None else logits_files.array(targets, "targets"),
+                documents=None if documents is None else logits_files.array(documents, "documents"),
+                vocabulary=None if vocabulary is None else logits_files.vocabulary(vocabulary),
                 names=given,
                 margin=margin,
                 margin_kl=margin_kl,
@@ -101,40 +99,6 @@ def _two_names(given: list[str] | None, base: str, new: str) -> tuple[str, str]:
         return names[0], names[1]
     stems = Path(base).stem, Path(new).stem
     return stems if stems[0] != stems[1] else (base, new)
-
-
-def _logits(path: str, name: str) -> Any:
-    """A base file, or an array that is mapped into memory."""
-    with open(path, "rb") as file:
-        start = file.read(len(MAGIC))
-    return tokens.KLBase(path) if start == MAGIC else _array(path, name)
-
-
-def _array(path: str, name: str) -> Any:
-    """The array of a ``.npy`` file, mapped into memory."""
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        kinds = "an array in .npy" if name.islower() else "logits in .npy, or a KL base file of llama.cpp"
-        raise value_error(name, kinds, f"{path}, which NumPy cannot map ({error})", "save it by numpy.save") from None
-    if not isinstance(found, np.ndarray):
-        raise value_error(name, "one array in .npy", f"{path}, an archive", "save the array by numpy.save")
-    return found
-
-
-def _vocabulary(path: str) -> Any:
-    """The texts of a vocabulary: a list, a mapping from text to id, or what a tokenizer.json holds."""
-    try:
-        found = json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise value_error("vocabulary", "JSON", f"{path} ({error})") from None
-    if isinstance(found, dict) and isinstance(model := found.get("model"), dict):
-        added = {item["content"]: item["id"] for item in found.get("added_tokens", ())}
-        known = model.get("vocab")
-        if isinstance(known, list):  # of a unigram model: pairs of text and score
-            known = {text: place for place, (text, _) in enumerate(known)}
-        found = {**(known or {}), **added}
-    return found
 
 
 @contextmanager

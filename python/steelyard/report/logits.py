@@ -184,7 +184,7 @@ class LogitsReport:
     notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     title: str | None = None
-    nll: Mapping[str, Floats] = field(default_factory=dict, repr=False)
+    sample: Mapping[str, Floats] = field(default_factory=dict, repr=False)
     """Of some tokens, evenly spread: ``entropy`` and ``kl``, for the picture."""
 
     def __str__(self) -> str:
@@ -236,7 +236,7 @@ class LogitsReport:
         """Return the report in types that JSON has."""
         config = show_config(mode="dicts")
         made_by = {"version": config["version"], "numerics": config["numerics"]}
-        names = [item.name for item in fields(self) if item.name != "nll"]
+        names = [item.name for item in fields(self) if item.name != "sample"]
         return {"steelyard": made_by, **{name: plain(getattr(self, name)) for name in names}}
 
 
@@ -343,7 +343,7 @@ def compare_logits(
         positions=_bands(of, known, _even(of.position), level), entropies=_bands(of, known, _tenths(of.entropy), level),
         documents=_documents(of, known), changed=_changed(of), figures=of.figures, infinite=lost,
         clustered=of.clusters is not None, confidence_level=level, notes=of.notes, sources=tuple(sources), title=title,
-        nll={"entropy": of.entropy[known][::every], "kl": of.kl[known][::every]},
+        sample={"entropy": of.entropy[known][::every], "kl": of.kl[known][::every]},
     )  # fmt: skip
 
 

@@ -264,7 +264,7 @@ def _plain(ax: Axes, log: bool) -> None:
 
 def _by_entropy(report: LogitsReport) -> Block:
     table = _bands(report.entropies, "entropy, nats", "entropy of the baseline")
-    entropy, kl = report.nll["entropy"], report.nll["kl"]
+    entropy, kl = report.sample["entropy"], report.sample["kl"]
     shown = kl > 0
     pictures: tuple[Picture, ...] = ()
     if len(report.entropies) > 1 and shown.any() and all(float(band.kl) > 0 for band in report.entropies):
