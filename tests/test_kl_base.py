@@ -138,7 +138,7 @@ def test_llama_cpp_is_not_0_for_a_model_against_itself_and_we_are_near(base: KLB
     q = sy.token_scores(model()[:, HALF], base.targets, baseline=base)
     assert q.kl_llama_cpp.min() < 0
     assert q.kl.min() >= 0
-    assert q.kl.max() < 1e-5  # what 16 bits have cut off
+    assert q.kl.max() < 1e-4  # what is cut off at 16 nats
     figures = base.figures(q)
     assert figures.log_totals[0] < 0 or figures.log_totals[1] > 0
     assert figures["Minimum KLD"][0] < 0

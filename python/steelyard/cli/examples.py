@@ -17,7 +17,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "steelyard compare wide.csv --baseline gpt --models claude",
     ),
     "compare-logits": (
-        "steelyard compare-logits base.npy new.npy --targets targets.npy --margin 0.01 --html page.html",
+        "steelyard compare-logits base.npy new.npy --targets targets.npy",
         "steelyard compare-logits f16.kld q4.kld --margin-kl 0.05 --margin-flips 0.1",
     ),
     "plan": (

@@ -425,6 +425,7 @@ def token_scores(
     x = floats(logits, "logits", contiguous=False, table=True)
     if x.ndim == 0 or x.shape[-1] == 0:
         raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
+    codes = baseline.coded(x.shape[:-1], x.shape[-1]) if isinstance(baseline, KLBase) else None
     t = np.array(integers(targets, "targets"))  # copied, since it is read more than once and could change meanwhile
     rows = x.shape[:-1]
     if t.shape != rows and not (t.shape[:-1] == rows and t.ndim == x.ndim and t.shape[-1] > 0):
@@ -436,7 +437,7 @@ def token_scores(
         else whole(ignore_index, "ignore_index", -(2**63), 2**63 - 1, "a whole number or None")
     )
     asked, pairs = asked_of(columns, baseline)
-    base = None if baseline is None or of_file else floats(baseline, "baseline", contiguous=False, table=True)
+    base = codes if baseline is None or of_file else floats(baseline, "baseline", contiguous=False, table=True)
     # The type in which exponentials are computed, and in which the steps of a transformation are rounded.
     real = np.float64 if np.float64 in (x.dtype, getattr(base, "dtype", None)) else np.float32
     options: dict[str, Any] = {
@@ -448,14 +449,13 @@ def token_scores(
     if baseline is None:
         counted, found = _core.token_scores(x, t, **options)
         return TokenScores(counted=counted.reshape(t.shape), **shaped(asked, found, t.shape, rows))
-    if isinstance(baseline, KLBase):
-        if given := [name for name in TRANSFORMS if options[name] is not None]:
-            expected = "None where baseline is a file, whose log-probabilities are of finished logits"
-            raise value_error(given[0], expected, "a number" if given[0] != "bias" else "an array", "transform before")
-        options["coded"], base = True, baseline.coded(rows, x.shape[-1])
-    elif base is not None and base.shape != x.shape:
-        raise value_error("baseline", f"the shape of logits, {x.shape}", f"shape {base.shape}")
     assert base is not None
+    if of_file and (given := [name for name in TRANSFORMS if options[name] is not None]):
+        expected = "None where baseline is a file, whose log-probabilities are of finished logits"
+        raise value_error(given[0], expected, "a number" if given[0] != "bias" else "an array", "transform before")
+    if not of_file and base.shape != x.shape:
+        raise value_error("baseline", f"the shape of logits, {x.shape}", f"shape {base.shape}")
+    options["coded"] = of_file
     counted, (new, old, apart) = _core.token_pairs(x, base, t, pairs=pairs, **options)
     counted = counted.reshape(t.shape)
     of_base = TokenScores(counted=counted, **shaped(asked, old, t.shape, rows))
