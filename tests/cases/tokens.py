@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from steelyard import _core, token_scores
+from steelyard._arrays import floats
 from steelyard._registries import names
 from steelyard.reference import tokens as reference
 from steelyard.tokens import PerplexityState
@@ -106,8 +107,13 @@ PAIR_BOUNDS = {
 
 def _coded(inputs: Inputs) -> Outputs:
     """The codes, the steps and the least log-probabilities of rows in 16 bits."""
-    x: Any = inputs["logits"]
+    x = _for_core(inputs["logits"])
     return _parts_of(_core.coded_rows(x).reshape(len(x), -1))
+
+
+def _for_core(logits: Any) -> np.ndarray:
+    """Logits as the core takes them: bfloat16 as its bits."""
+    return floats(logits, "logits", contiguous=False, table=True)
 
 
 def _parts_of(rows: np.ndarray) -> Outputs:
@@ -126,7 +132,9 @@ CODED_COLUMNS = ("kl", "tv", "kl_llama_cpp", "same_top", "delta_p")
 
 def _compared_with_codes(inputs: Inputs) -> Outputs:
     options: Any = {"ignore_index": IGNORED, "columns": ["nll"], "pairs": CODED_COLUMNS, "coded": True}
-    counted, (_, base, apart) = _core.token_pairs(inputs["logits"], inputs["baseline"], inputs["targets"], **options)
+    counted, (_, base, apart) = _core.token_pairs(
+        _for_core(inputs["logits"]), inputs["baseline"], inputs["targets"], **options
+    )
     return dict(zip(CODED_COLUMNS, apart, strict=True)) | {"counted": counted, "nll": base[0]}
 
 

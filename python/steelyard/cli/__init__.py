@@ -8,9 +8,9 @@ from __future__ import annotations
 import io
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from typing import Annotated, Any, NoReturn
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,7 +22,7 @@ from .._exit import Exit
 from .._mode import standard_mode
 from .._numbers import plural
 from ..config import show_config
-from ..errors import called, is_ours, sentence, value_error
+from ..errors import sentence, value_error
 from ..records.places import find
 from ..records.roles import NONE, ROLES
 from ..records.source import name_of
@@ -33,6 +33,7 @@ from .examples import epilog
 from .options import FailOn
 from .output import add_to_job_summary, hand_over, outputs
 from .output import show as print_text
+from .sentences import sentences
 from .usage import usage
 
 app = typer.Typer(
@@ -109,7 +110,7 @@ def report_command(
     **columns: str | None,
 ) -> None:
     """Print what the records say: scores, paired comparisons, calibration, perplexity."""
-    with _sentences(debug):
+    with sentences(debug):
         paths = _paths(files)
         _check_items(errors, unpaired)
         out = outputs(find(paths, exclude or ()).files, json_to, html, errors)
@@ -181,7 +182,7 @@ def compare(
     verdicts by group (--by) are shown and change no exit code. With --loglikelihood perplexities are compared (and
     scores too where --score names them); their verdicts count as well.
     """
-    with _sentences(debug):
+    with sentences(debug):
         paths = _paths(files)
         _check_items(errors, unpaired)
         out = outputs(find(paths, exclude or ()).files, json_to, html, errors)
@@ -245,7 +246,7 @@ def plan(
     **columns: str | None,
 ) -> None:
     """Say how many items it takes to see a difference: from the records of a pilot, or from a discordance."""
-    with _sentences(debug):
+    with sentences(debug):
         paths = _paths(files or [])
         out = outputs(find(paths, exclude or ()).files if paths else [], json_to, None)
         asked: dict[str, Any] = {"differences": options.numbers(difference, "differences")}
@@ -270,7 +271,7 @@ def plan(
 @app.command(cls=Command, epilog=epilog("config"))
 def config(*, debug: options.Debug = False) -> None:
     """Print versions, numerics, instruction set and threads."""
-    with _sentences(debug):
+    with sentences(debug):
         with redirect_stdout(io.StringIO()) as shown:
             show_config()
         print_text(shown.getvalue())
@@ -356,28 +357,3 @@ def _read(paths: list[str], *, names: list[str] | None, **how: Any) -> records.R
 def _names(names: list[str] | None, paths: list[str]) -> list[str] | None:
     """One name per file: ``--names a --names b`` as they stand, or ``--names a,b`` taken apart."""
     return names if names is None or len(names) == len(paths) else split(names)
-
-
-def _refuse(said: str, error: BaseException) -> NoReturn:
-    raise typer.Exit(_exit.refuse(said, error)) from None
-
-
-@contextmanager
-def _sentences(debug: bool) -> Iterator[None]:
-    """Bad input is one sentence on standard error and exit code 2, in the words of the command's options."""
-    if debug:
-        _exit.show_tracebacks()
-    try:
-        with called(options.OPTIONS):
-            yield
-    except typer.Exit:
-        raise
-    except OSError as error:
-        if error.filename is None:  # no place that the caller named
-            raise typer.Exit(_exit.because_of(error)) from None
-        got = error.strerror or error
-        _refuse(f"{error.filename}: expected a place to read or write; got: {got}", error)
-    except BaseException as error:
-        if is_ours(error):
-            _refuse(str(error), error)
-        raise typer.Exit(_exit.because_of(error)) from None

@@ -18,6 +18,7 @@ from ..report import logits_files
 from . import options
 from .options import FailOn
 from .output import add_to_job_summary, hand_over, outputs
+from .sentences import sentences
 
 # The arguments of the Python call that are files here.
 FILES = {"baseline": "BASE", "new": "NEW", "logits": "NEW", "path": "FILE"}
@@ -63,9 +64,7 @@ def compare_logits(
     Exits with 1 where a verdict is one that --fail-on names: on the ratio of perplexities and, where their margins are
     given, on the mean KL divergence and the flips.
     """
-    from . import _sentences  # which imports this file
-
-    with _sentences(debug), called(FILES):
+    with sentences(debug), called(FILES):
         files = [base, new, *(file for file in (targets, documents, vocabulary) if file is not None)]
         out = outputs(files, json_to, html)
         given = _two_names(names, base, new)

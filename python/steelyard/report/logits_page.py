@@ -12,6 +12,7 @@ from .._text import printable
 from ..config import show_config
 from .figures import BLUE, GREY, INK, ORANGE, Picture, shortened
 from .html import rendered
+from .logits_results import Band, LogitsContents
 from .sections import Block, Finding
 from .tables import Column, Table
 from .words import MISSING, digits_of, interval, limits, number, places, rows, verdict, with_interval
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .logits import Band, LogitsReport
 
 WORDS = {"perplexity": "perplexity", "kl": "mean KL", "flips": "flips"}
 MOST_DOCUMENTS = 50  # in the table of the page
@@ -28,13 +28,13 @@ NAMED = 3  # documents that the picture names
 SIZE = (4.4, 3.3)
 
 
-def headline(report: LogitsReport) -> str:
+def headline(report: LogitsContents) -> str:
     """One line: which models, how many tokens, which level."""
     names = f"{printable(report.new)} against {printable(report.baseline)}"
     return f"{names}, {plural(rows(report.flips), 'token')}, {percent(report.confidence_level)} intervals"
 
 
-def cautions(report: LogitsReport) -> list[str]:
+def cautions(report: LogitsContents) -> list[str]:
     """What would be misread otherwise."""
     found = []
     if not report.clustered:
@@ -50,7 +50,7 @@ def cautions(report: LogitsReport) -> list[str]:
     return found
 
 
-def findings(report: LogitsReport) -> list[Finding]:
+def findings(report: LogitsContents) -> list[Finding]:
     """The report in sentences."""
     new, base = printable(report.new), printable(report.baseline)
     said = [Finding("caution", f"Caution: {text}.") for text in cautions(report)]
@@ -86,7 +86,7 @@ def _percents(e: Estimate) -> str:
     return f"{float(e):.2%}" + ("" if found is None else f" [{found[0]:.2%}, {found[1]:.2%}]")
 
 
-def page(report: LogitsReport) -> str:
+def page(report: LogitsContents) -> str:
     """The whole page."""
     return rendered(
         title="Two models' logits" if report.title is None else printable(report.title),
@@ -98,7 +98,7 @@ def page(report: LogitsReport) -> str:
     )
 
 
-def _asked(report: LogitsReport) -> list[tuple[str, str]]:
+def _asked(report: LogitsContents) -> list[tuple[str, str]]:
     config = show_config(mode="dicts")
     margins = ", ".join(f"{WORDS[margin.name]} {margin.margin:g}" for margin in report.margins)
     said = {
@@ -111,7 +111,7 @@ def _asked(report: LogitsReport) -> list[tuple[str, str]]:
     return [(term, text) for term, text in said.items() if text]
 
 
-def blocks(report: LogitsReport) -> list[Block]:
+def blocks(report: LogitsContents) -> list[Block]:
     """The sections in their order."""
     found = [
         Block("Verdicts", "The new model against what may get worse, and by how much.", (_margins(report),)),
@@ -127,7 +127,7 @@ def blocks(report: LogitsReport) -> list[Block]:
     return [*found, _changed(report)]
 
 
-def _margins(report: LogitsReport) -> Table:
+def _margins(report: LogitsContents) -> Table:
     cells = []
     for margin in report.margins:
         e, name = margin.estimate, margin.name
@@ -144,9 +144,9 @@ def _margins(report: LogitsReport) -> Table:
     return Table("Verdicts", columns, tuple(cells), tuple(notes))
 
 
-def _summary(report: LogitsReport) -> Block:
+def _summary(report: LogitsContents) -> Block:
     """What the numbers are; beside llama.cpp's, where the baseline is one of its files."""
-    found = [
+    found: list[tuple[str, Estimate | float, str, float]] = [
         ("perplexity of the model", report.perplexity, "Mean PPL(Q)", 1.0),
         ("perplexity of the baseline", report.baseline_perplexity, "Mean PPL(base)", 1.0),
         ("ratio of perplexities", report.ratio, "Mean PPL(Q)/PPL(base)", 1.0),
@@ -190,7 +190,7 @@ def _cells(e: Estimate | float, unit: float) -> tuple[str, str]:
     return number(unit * float(e), digits), shown
 
 
-def _figure(report: LogitsReport, name: str) -> str:
+def _figure(report: LogitsContents, name: str) -> str:
     """What llama.cpp prints under a name."""
     if not name or report.figures is None:
         return MISSING
@@ -221,7 +221,7 @@ def _bands(bands: Sequence[Band], title: str, kind: str) -> Table:
     return Table(f"By {kind}", columns, tuple(cells))
 
 
-def _of_positions(report: LogitsReport) -> tuple[Picture, ...]:
+def _of_positions(report: LogitsContents) -> tuple[Picture, ...]:
     if len(report.positions) < 2:
         return ()
     places_of = [(band.low + band.high) / 2 for band in report.positions]
@@ -262,7 +262,7 @@ def _plain(ax: Axes, log: bool) -> None:
     ax.grid(axis="y")
 
 
-def _by_entropy(report: LogitsReport) -> Block:
+def _by_entropy(report: LogitsContents) -> Block:
     table = _bands(report.entropies, "entropy, nats", "entropy of the baseline")
     entropy, kl = report.sample["entropy"], report.sample["kl"]
     shown = kl > 0
@@ -283,7 +283,7 @@ def _by_entropy(report: LogitsReport) -> Block:
     return Block("KL against entropy", lead, (table,), pictures=pictures, page_only=True)
 
 
-def _by_document(report: LogitsReport) -> Block:
+def _by_document(report: LogitsContents) -> Block:
     found = report.documents
     columns = (
         Column("document"), Column("tokens", number=True), Column("mean KL", number=True),
@@ -336,7 +336,7 @@ def _documents(figure: Figure, *, found: dict[str, Any]) -> None:
     ax.set_xlim(left=0)
 
 
-def _changed(report: LogitsReport) -> Block:
+def _changed(report: LogitsContents) -> Block:
     """The tokens with the largest KL."""
     context = any(token.context for token in report.changed)
     columns = [

@@ -18,7 +18,7 @@ from ..errors import shown, type_error, value_error
 __all__ = ["Scored", "scored"]
 
 Floats = NDArray[np.float64]
-COLUMNS = ("kl", "delta_p", "same_top", "flips", "top", "probability", "entropy")
+COLUMNS: tuple[Any, ...] = ("kl", "delta_p", "same_top", "flips", "top", "probability", "entropy")
 IGNORED = -100
 BEFORE = 8  # tokens of context before one that changed
 # How byte-level and SentencePiece vocabularies write a space and the end of a line.
@@ -199,18 +199,24 @@ def _places(
 ) -> tuple[NDArray[np.int64], ...]:
     """The tokens in rows; and of each target its row, its column there, and its position from 1 on."""
     if base is not None:
-        rows, columns = np.indices(targets.shape)
+        rows, columns = _indices(targets.shape)
         columns = columns + base.n_ctx // 2 + 1
         return base.tokens.astype(np.int64), rows, columns, columns + 1
     length = targets.shape[-1] if targets.ndim else 1
-    flat = targets.reshape(-1, length)
-    rows, columns = np.indices(flat.shape)
+    flat: NDArray[np.int64] = targets.reshape(-1, length)
+    rows, columns = _indices(flat.shape)
     if targets.ndim > 1 or documents is None:
         return flat, rows, columns, columns + 1
     # One row of tokens: a position is that in the run of tokens of one document.
     starts = np.flatnonzero(np.append(True, documents[1:] != documents[:-1]))
     lengths = np.diff(np.append(starts, len(documents)))
     return flat, rows, columns, (np.arange(len(documents)) - np.repeat(starts, lengths) + 1).reshape(flat.shape)
+
+
+def _indices(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The row and the column of each entry of a table."""
+    rows, columns = np.divmod(np.arange(shape[0] * shape[1], dtype=np.int64), shape[1])
+    return rows.reshape(shape), columns.reshape(shape)
 
 
 def _vocabulary(given: Any, *used: NDArray[np.int64]) -> Sequence[str] | None:

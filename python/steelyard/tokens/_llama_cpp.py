@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from .._mode import standard_mode_methods
 from .._result import Result
 from .._text import html_table
 from ..errors import shown, type_error, value_error
-
-if TYPE_CHECKING:
-    from .kl_base import KLBase
 
 __all__ = ["KLFigures", "figures_of"]
 
@@ -48,6 +45,16 @@ class KLFigures(Result):
     log_totals : (float, float)
         The logarithm of what the stored probabilities of a row sum to, the smallest and the largest: 0 would be exact.
         llama.cpp's divergence of a model from itself lies about as far from 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import steelyard as sy
+    >>> logits = 3 * np.sin(np.arange(2 * 8 * 5.0)).reshape(2, 8, 5).astype(np.float32)
+    >>> base = sy.tokens.KLBase.write("base.kld", logits, np.arange(16).reshape(2, 8) % 5)
+    >>> figures = base.figures(sy.token_scores(logits[:, 4:7].round(), base.targets, baseline=base))
+    >>> figures.n, f"{figures['Mean KLD'][0]:.4f} ± {figures['Mean KLD'][1]:.4f}", figures["Same top p"][0]
+    (6, '0.0165 ± 0.0040', 100.0)
     """
 
     values: dict[str, float]
@@ -97,14 +104,14 @@ def _is_percent(name: str) -> bool:
     return name.endswith("Δp") or name.startswith(("Cor(", "Same top"))
 
 
-def figures_of(base: KLBase, scores: Any) -> KLFigures:
-    """The figures of :meth:`KLBase.figures`."""
+def figures_of(scores: Any, steps: NDArray[np.float32]) -> KLFigures:
+    """The figures of :meth:`KLBase.figures`, with the step of each row of the file."""
     if getattr(scores, "baseline", None) is None:
         raise type_error("scores", "token_scores(logits, base.targets, baseline=base)", shown(scores))
     if missing := [name for name in NEEDED if getattr(scores, name) is None]:
         expected = "the columns that a base gives by default"
         raise value_error("scores", expected, f"none of {missing[0]!r}", "leave columns= out")
-    n_rows = base.shape[0] * base.shape[1]
+    n_rows = steps.size
     if scores.nll.size != n_rows or scores.several:
         raise value_error("scores", f"one target for each of {n_rows} rows", f"shape {scores.nll.shape}")
     keep = scores.counted.reshape(-1)
@@ -130,14 +137,15 @@ def figures_of(base: KLBase, scores: Any) -> KLFigures:
     values["RMS Δp"], errors["RMS Δp"] = 100.0 * root, 100.0 * (0.5 / root * error if root > 0 else 0.0)
     same = math.fsum(column["same_top"]) / n
     values["Same top p"], errors["Same top p"] = 100.0 * same, 100.0 * math.sqrt(same * (1.0 - same) / (n - 1))
-    step = float(base.steps.reshape(-1)[keep].max())
+    step = float(steps.reshape(-1)[keep].max())
     return KLFigures(values, errors, n, step, (float(totals.min()), float(totals.max())))
 
 
 def _mean(x: Floats) -> tuple[float, float]:
     """The mean and its standard error: the root of the mean square deviation / (n - 1)."""
     mean = math.fsum(x) / len(x)
-    return mean, math.sqrt(math.fsum((x - mean) ** 2) / len(x) / (len(x) - 1))
+    off = x - mean
+    return mean, math.sqrt(math.fsum(off * off) / len(x) / (len(x) - 1))
 
 
 def _exp(x: float) -> float:
@@ -159,7 +167,8 @@ def _perplexities(nll: Floats, stored: Floats, values: dict[str, float], errors:
     values["Mean ln(PPL(Q)/PPL(base))"], errors["Mean ln(PPL(Q)/PPL(base))"] = new - base, of_ratio
     ratio = _exp(new - base)
     values["Mean PPL(Q)/PPL(base)"], errors["Mean PPL(Q)/PPL(base)"] = ratio, ratio * of_ratio
-    squares = (ppl * e_new) ** 2 + (ppl_base * e_base) ** 2 - 2.0 * ppl * ppl_base * covariance
+    own, other = ppl * e_new, ppl_base * e_base
+    squares = own * own + other * other - 2.0 * ppl * ppl_base * covariance
     values["Mean PPL(Q)-PPL(base)"] = ppl - ppl_base
     errors["Mean PPL(Q)-PPL(base)"] = math.sqrt(max(0.0, squares))
 
