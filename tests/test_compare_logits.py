@@ -64,7 +64,7 @@ def test_numbers_are_those_of_the_calls_they_stand_for() -> None:
     assert [margin.name for margin in made.margins] == ["perplexity", "kl", "flips"]
     strict = sy.estimate(q.kl.ravel(), clusters=clusters, confidence_level=1 - 0.05 / 3)
     assert made.margins[1].estimate.low == pytest.approx(strict.low)
-    assert made.clustered
+    assert made.unit == "sequence"
     assert made.infinite == 0
 
 
@@ -110,13 +110,14 @@ def test_intervals_without_documents_are_called_too_narrow() -> None:
     flat = {"targets": TARGETS.reshape(-1)}
     new, base = NEAR[:, :-1].reshape(-1, WIDTH), LOGITS[:, :-1].reshape(-1, WIDTH)
     alone = report.compare_logits(new, base, **flat)
-    assert not alone.clustered
+    assert alone.unit == ""
     assert "Caution: the intervals take tokens as independent" in str(alone)
     assert alone.documents == {}
     documents = np.repeat(np.arange(CHUNKS), N_CTX - 1)
     known = report.compare_logits(new, base, **flat, documents=documents)
     assert "Caution" not in str(known)
     assert known.kl == report.compare_logits(NEAR[:, :-1], LOGITS[:, :-1], TARGETS).kl
+    assert known.unit == "document"
     assert known.positions[-1].high == N_CTX - 1  # positions are counted in documents
 
 

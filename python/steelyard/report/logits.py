@@ -64,16 +64,17 @@ class LogitsReport(LogitsContents):
     positions, entropies : tuple of Band
         By position in the sequence, and by the entropy of the baseline's distribution (tenths of the tokens).
     documents : dict of arrays
-        ``id``, ``tokens``, mean ``kl``, mean ``difference`` and the baseline's mean ``nll`` of each document, the
-        largest KL first; empty where no documents are known.
+        ``id``, ``tokens``, mean ``kl``, mean ``difference`` and the baseline's mean ``nll`` of each document (sequence,
+        chunk), the largest KL first; empty where none are known.
     changed : tuple of TokenChange
         The tokens with the largest KL.
     figures : KLFigures or None
         What llama.cpp prints, where the baseline is one of its files.
     infinite : int
         Tokens at which a class lost all its probability: their KL is infinite, and they are not in its mean.
-    clustered : bool
-        Whether the intervals are clustered by document; else they take tokens as independent.
+    unit : str
+        What the intervals are clustered by: ``"document"``, ``"sequence"`` or ``"chunk"``; "" where they take tokens as
+        independent.
     confidence_level : float
     notes : tuple of str
         What was read and how.
@@ -234,7 +235,7 @@ def compare_logits(
         margins=tuple(_margin(name, value, strict, lost) for name, value in limits.items()),
         positions=_bands(of, known, _even(of.position), level), entropies=_bands(of, known, _tenths(of.entropy), level),
         documents=_documents(of, known), changed=_changed(of), figures=of.figures, infinite=lost,
-        clustered=of.clusters is not None, confidence_level=level, notes=of.notes, sources=tuple(sources), title=title,
+        unit=of.unit, confidence_level=level, notes=of.notes, sources=tuple(sources), title=title,
         sample={"entropy": of.entropy[known][::every], "kl": of.kl[known][::every]},
     )  # fmt: skip
 

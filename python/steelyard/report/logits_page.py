@@ -37,7 +37,7 @@ def headline(report: LogitsContents) -> str:
 def cautions(report: LogitsContents) -> list[str]:
     """What would be misread otherwise."""
     found = []
-    if not report.clustered:
+    if not report.unit:
         found.append(
             "the intervals take tokens as independent, which tokens of one text are not, and are too narrow; name "
             "their documents"
@@ -76,7 +76,7 @@ def _up_to(of: dict[str, Any], name: str) -> str:
     if name not in of or of[name].margin == 0.0:
         return ""
     margin = of[name].margin
-    shown = f"1 + {margin:g}" if name == "perplexity" else f"{margin:g} nats" if name == "kl" else f"{margin:.2%}"
+    shown = f"{1.0 + margin:g}" if name == "perplexity" else f"{margin:g} nats" if name == "kl" else f"{margin:.2%}"
     return f" (up to {shown} is accepted)"
 
 
@@ -133,6 +133,7 @@ def _margins(report: LogitsContents) -> Table:
         e, name = margin.estimate, margin.name
         shown = _percents(e) if name == "flips" else with_interval(e, digits_of([e]))
         largest = f"{1.0 + margin.margin:g}" if name == "perplexity" else f"{margin.margin:g}"
+        largest = f"{margin.margin:.2%}" if name == "flips" else largest
         cells.append(
             (WORDS[name] + (" ratio" if name == "perplexity" else ""), shown, largest, verdict(margin.verdict))
         )
@@ -206,7 +207,7 @@ def _bands(bands: Sequence[Band], title: str, kind: str) -> Table:
     )  # fmt: skip
     digits = digits_of([band.kl for band in bands])
     whole = kind == "position"
-    spread = 0 if whole else places([], [band.high for band in bands])
+    spread = 0 if whole else 2
     cells = []
     for band in bands:
         label = (
@@ -236,7 +237,7 @@ def _line(
     """The mean KL of bands with its intervals, and the tokens themselves behind it."""
     ax = figure.add_subplot()
     if points is not None:
-        ax.plot(*points, ".", color=GREY, markersize=2.5, alpha=0.35, markeredgewidth=0, zorder=1)
+        ax.plot(*points, ".", color=GREY, markersize=4.5, alpha=0.4, markeredgewidth=0, zorder=1)
     known = [(at, found) for at, band in zip(x, bands, strict=True) if (found := limits(band.kl)) is not None]
     for at, (low, high) in known:
         ax.plot([at, at], [low, high], color=BLUE, linewidth=4, alpha=0.35, solid_capstyle="round", zorder=2)
@@ -286,10 +287,10 @@ def _by_entropy(report: LogitsContents) -> Block:
 def _by_document(report: LogitsContents) -> Block:
     found = report.documents
     columns = (
-        Column("document"), Column("tokens", number=True), Column("mean KL", number=True),
+        Column(report.unit), Column("tokens", number=True), Column("mean KL", number=True),
         Column("change of NLL", number=True), Column("NLL of the baseline", number=True),
     )  # fmt: skip
-    digits = places([], found["kl"].tolist())
+    digits = places([], [float(found["kl"].max())]) + 1
     shown = ("id", "tokens", "kl", "difference", "nll")
     cells = [
         (printable(name), count(n), number(kl, digits), number(change, digits, signed=True), number(nll, 3))
@@ -297,15 +298,15 @@ def _by_document(report: LogitsContents) -> Block:
     ]  # fmt: skip
     left = len(found["id"]) - len(cells)
     notes = (f"The {MOST_DOCUMENTS} with the largest KL; JSON has {count(left)} more.",) if left else ()
-    table = Table("By document, the largest KL first", columns, tuple(cells[:10]), notes, tuple(cells[10:]))
-    label = "Mean KL and change of NLL of each document; the table has the numbers"
+    table = Table(f"By {report.unit}, the largest KL first", columns, tuple(cells[:10]), notes, tuple(cells[10:]))
+    label = f"Mean KL and change of NLL of each {report.unit}; the table has the numbers"
     pictures: tuple[Picture, ...] = ()
     if len(found["id"]) > 1:
         paint = partial(_documents, found=dict(found))
         pictures = (
             Picture((8.9, 3.4), paint, "documents", label, Picture((4.0, 3.4), paint, "documents-narrow", label)),
         )
-    return Block("By document", "A dot is a document.", (table,), pictures=pictures, page_only=True)
+    return Block(f"By {report.unit}", f"A dot is a {report.unit}.", (table,), pictures=pictures, page_only=True)
 
 
 def _documents(figure: Figure, *, found: dict[str, Any]) -> None:
@@ -333,6 +334,7 @@ def _documents(figure: Figure, *, found: dict[str, Any]) -> None:
     ax.grid(axis="both")
     ax.set_xlabel("mean KL, nats")
     ax.set_ylabel("change of NLL, nats")
+    ax.margins(y=0.12)
     ax.set_xlim(left=0)
 
 
@@ -340,7 +342,7 @@ def _changed(report: LogitsContents) -> Block:
     """The tokens with the largest KL."""
     context = any(token.context for token in report.changed)
     columns = [
-        Column("place"), *([Column("document", brief=False)] if report.documents else []),
+        Column("place"), *([Column(report.unit, brief=False)] if report.documents else []),
         *([Column("text before", brief=False, wraps=True)] if context else []),
         Column("token"), Column("baseline's top"), Column("model's top"),
         Column("p of the token", number=True), Column("KL", number=True),
@@ -349,9 +351,9 @@ def _changed(report: LogitsContents) -> Block:
     cells = [
         (
             ", ".join(map(str, token.place)), *([printable(token.document)] if report.documents else []),
-            *([f"…{_shown(token.context)}"] if context else []),
+            *([f"…{printable(token.context.strip())}"] if context else []),
             _shown(token.target), _shown(token.baseline_top), _shown(token.top),
-            f"{token.baseline_probability:.3f} → {token.probability:.3f}", number(token.kl, digits),
+            f"{token.baseline_probability:.2g} → {token.probability:.2g}", number(token.kl, digits),
         )
         for token in report.changed
     ]  # fmt: skip

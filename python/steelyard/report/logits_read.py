@@ -55,6 +55,8 @@ class Scored:
     vocabulary: Sequence[str] | None
     figures: tokens.KLFigures | None
     notes: tuple[str, ...]
+    unit: str
+    """What a cluster is."""
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -104,6 +106,8 @@ def scored(new: Any, baseline: Any, targets: Any, *, documents: Any, vocabulary:
     clusters = _clusters(documents, wanted.shape)
     where = _places(wanted, base, clusters if documents is not None else None)
     before, row, column, position = (x if k == 0 else x.reshape(-1)[index] for k, x in enumerate(where))
+    unit = "document" if documents is not None else "chunk" if base is not None else "sequence"
+    unit = "" if clusters is None else unit
     old = found.baseline
     assert old is not None
 
@@ -121,7 +125,7 @@ def scored(new: Any, baseline: Any, targets: Any, *, documents: Any, vocabulary:
         shape=wanted.shape, before=before, row=row, column=column,
         vocabulary=_vocabulary(vocabulary, wanted.reshape(-1)[index], top, base_top),
         figures=None if base is None or len(index) < 2 else base.figures(found),
-        notes=tuple(_notes(new, baseline, wanted, len(index), documents)),
+        notes=tuple(_notes(new, baseline, wanted, len(index), unit)), unit=unit,
     )  # fmt: skip
 
 
@@ -238,7 +242,7 @@ def _vocabulary(given: Any, *used: NDArray[np.int64]) -> Sequence[str] | None:
     return texts
 
 
-def _notes(new: Any, baseline: Any, targets: Any, n: int, documents: Any) -> Iterator[str]:
+def _notes(new: Any, baseline: Any, targets: Any, n: int, unit: str) -> Iterator[str]:
     """What was read."""
     out = targets.size - n
     yield f"{count(n)} tokens count" + (f"; {count(out)} do not, since their target is {IGNORED}." if out else ".")
@@ -246,9 +250,5 @@ def _notes(new: Any, baseline: Any, targets: Any, n: int, documents: Any) -> Ite
         yield f"The baseline is {baseline!r}."
     if isinstance(new, tokens.KLBase):
         yield f"The model is {new!r}: its log-probabilities are rounded and cut off as well."
-    if documents is not None:
-        yield "Intervals are clustered by document."
-    elif isinstance(baseline, tokens.KLBase):
-        yield "Intervals are clustered by chunk."
-    elif np.ndim(targets) > 1:
-        yield "Intervals are clustered by sequence."
+    if unit:
+        yield f"Intervals are clustered by {unit}."

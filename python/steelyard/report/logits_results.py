@@ -122,7 +122,7 @@ class LogitsContents:
     changed: tuple[TokenChange, ...]
     figures: tokens.KLFigures | None
     infinite: int
-    clustered: bool
+    unit: str
     confidence_level: float
     notes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()

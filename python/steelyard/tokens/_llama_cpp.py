@@ -70,10 +70,10 @@ class KLFigures(Result):
 
     def cost(self) -> str:
         """What the 16 bits of the base cost, in a sentence."""
-        low, high = self.log_totals
+        low, high = map(_exp, self.log_totals)
         return (
             f"The base is in 16 bits: a code is {self.largest_step:.1e} nats at most, what is more than 16 nats below "
-            f"the largest is cut off, and the probabilities of a row sum to e^{low:+.1e} up to e^{high:+.1e}, which is "
+            f"the largest is cut off, and the probabilities of a row sum to {low:.6f} up to {high:.6f}, which is "
             "why these KLD may be below 0"
         )
 
