@@ -170,6 +170,7 @@ def base_file() -> Row:
         f"{folder.name}/base", (x + rng.standard_normal(x.shape, np.float32) for x in new), tokens
     )
     targets = base.targets
+    columns = ("kl_llama_cpp", "same_top", "nll_difference")
 
     def llama_cpp() -> Any:
         """The loop over the classes of a row of ``log_softmax`` in ``perplexity.cpp``, as NumPy."""
@@ -191,7 +192,7 @@ def base_file() -> Row:
 
     return Row(
         work=f"a base file of llama.cpp, f32 [{targets.size}, {width}]",
-        ours=lambda: sy.token_scores(new, targets, baseline=base),
+        ours=lambda: sy.token_scores(new, targets, baseline=base, columns=columns),
         peer=llama_cpp,
         against="llama.cpp's loop as NumPy",
         package="numpy",

@@ -38,10 +38,14 @@ pub struct Divergence {
     pub as_stored: f64,
 }
 
-/// The sums that cost extra time.
+/// Which sums are computed; the others are 0.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Extra {
+pub struct Wanted {
+    /// Both KL divergences and the total variation.
+    pub divergences: bool,
+    /// Jensen and Shannon's, with which the divergences are computed too.
     pub js: bool,
+    /// What llama.cpp adds up.
     pub as_stored: bool,
 }
 
@@ -62,17 +66,17 @@ impl Compared {
 
     /// Adds a block of both rows.
     #[inline(always)]
-    pub fn block<I: Isa, T: Logit>(&mut self, new: &[T], base: &[T], extra: Extra) {
+    pub fn block<I: Isa, T: Logit>(&mut self, new: &[T], base: &[T], wanted: Wanted) {
         debug_assert!(new.len() == base.len() && new.len() <= BLOCK);
-        if extra.as_stored {
+        if wanted.as_stored {
             self.as_stored += as_stored::<I, T>(new, base, self.of[0]);
         }
-        if extra.js {
+        if wanted.js {
             let sums = sums_of_pairs::<I, T, WithJs, 4>(new, base, self.of);
             for k in 0..4 {
                 self.sums[k] += sums[k];
             }
-        } else {
+        } else if wanted.divergences {
             let sums = sums_of_pairs::<I, T, WithoutJs, 3>(new, base, self.of);
             for k in 0..3 {
                 self.sums[k] += sums[k];

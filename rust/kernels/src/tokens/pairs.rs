@@ -2,7 +2,7 @@
 //! of both is read twice, the second time from the cache.
 
 use super::columns::{Beside, Column, Folds};
-use super::divergence::{Compared, Divergence, Extra, Normaliser};
+use super::divergence::{Compared, Divergence, Normaliser, Wanted};
 use super::entropy::EntropySums;
 use super::fold::{BLOCK, Fold, Folded};
 use super::log_sum_exp::SumExp;
@@ -182,9 +182,13 @@ fn score<T: Logit, F: Fold<T>>(
     let (to_new, to_base) = (all.new.pieces(count, size, per_row)?, all.base.pieces(count, size, per_row)?);
     let items = memory::collected(to_new.into_iter().zip(to_base).zip(divergences.chunks_mut(size)))?;
     let mut rows_done = |done: usize| progress((done * size).min(count));
-    let extra =
-        Extra { js: pairs.contains(&PairColumn::Js), as_stored: pairs.contains(&PairColumn::KlLlamaCpp) };
-    let sums = pairs.iter().any(|pair| pair.needs().is_empty()).then_some(extra);
+    let any = |columns: &[PairColumn]| pairs.iter().any(|pair| columns.contains(pair));
+    let wanted = Wanted {
+        divergences: any(&[PairColumn::Kl, PairColumn::KlReverse, PairColumn::Tv]),
+        js: any(&[PairColumn::Js]),
+        as_stored: any(&[PairColumn::KlLlamaCpp]),
+    };
+    let sums = pairs.iter().any(|pair| pair.needs().is_empty()).then_some(wanted);
     let refused = fill_chunks(items, count.saturating_mul(row_bytes), &mut rows_done, |index, item| {
         let ((to_new, to_base), sums_of_rows) = item;
         compare_chunk::<T, F>([new, base], chunk(index, count, size), [to_new, to_base], sums, sums_of_rows)
@@ -208,7 +212,7 @@ fn compare_chunk<T: Logit, F: Fold<T>>(
     [new, base]: [Plan<'_, T>; 2],
     rows: Range<usize>,
     [to_new, to_base]: [Piece<'_>; 2],
-    wanted: Option<Extra>,
+    wanted: Option<Wanted>,
     sums: &mut [Divergence],
 ) -> Result<Option<(bool, usize)>, NoMemory> {
     let first = rows.start;
@@ -223,10 +227,10 @@ fn compare_chunk<T: Logit, F: Fold<T>>(
             return Ok(Some((of_the_base, row)));
         }
     }
-    if let Some(extra) = wanted {
+    if let Some(wanted) = wanted {
         let models = Models { new: new.source, base: base.source };
         let mut tiles = [tile(new.source)?, tile(base.source)?];
-        dispatch(Compare { models, first, of: [&of_new, &of_base], extra, sums, tiles: &mut tiles });
+        dispatch(Compare { models, first, of: [&of_new, &of_base], wanted, sums, tiles: &mut tiles });
     }
     Ok(None)
 }
@@ -256,7 +260,7 @@ struct Compare<'a, T> {
     models: Models<'a, T>,
     first: usize,
     of: [&'a [Option<Normaliser>]; 2],
-    extra: Extra,
+    wanted: Wanted,
     sums: &'a mut [Divergence],
     tiles: &'a mut [Vec<T>; 2],
 }
@@ -266,7 +270,7 @@ impl<T: Logit> Kernel for Compare<'_, T> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Compare { models: Models { new, base }, first, of, extra, sums, tiles: [new_tile, base_tile] } =
+        let Compare { models: Models { new, base }, first, of, wanted, sums, tiles: [new_tile, base_tile] } =
             self;
         let width = new.width();
         for (i, sums) in sums.iter_mut().enumerate() {
@@ -277,7 +281,7 @@ impl<T: Logit> Kernel for Compare<'_, T> {
                 let here = start..width.min(start + BLOCK);
                 start = here.end;
                 let x = new.part(first + i, here.clone(), new_tile);
-                compared.block::<I, T>(x, base.part(first + i, here, base_tile), extra);
+                compared.block::<I, T>(x, base.part(first + i, here, base_tile), wanted);
             }
             *sums = compared.finish();
         }
