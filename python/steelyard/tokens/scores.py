@@ -343,7 +343,7 @@ def token_scores(
     1e-6 (1e-11), ``collision`` of 3e-6 (3e-11); ``varentropy`` has an error of 1e-5 of itself and 1e-4 nats squared
     (1e-11 and 1e-10). ``top``, ``correct`` and ranks are exact, ``margin`` and ``mean_logit`` but for the rounding of
     float64. Divergences have an error of 1e-5 of themselves and 2e-6 times ``tv`` (1e-11 of both), ``tv`` one of 1e-5
-    of itself and 1e-6 (1e-11 of both), ``kl_llama_cpp`` one of 1e-6 of itself and 3e-6. No array of the size of
+    of itself and 1e-6 (1e-11 of both), ``kl_llama_cpp`` one of 1e-6 of itself and 5e-6. No array of the size of
     ``logits`` is allocated.
 
     Parameters

@@ -202,7 +202,8 @@ fn jensen_shannon<R: Exponential>(pair: &Pair<R>) -> R {
 /// the sum of exp(b) (b - log p) over the classes with b > -16. Since these probabilities need not sum to 1, terms of
 /// both signs are left, and the sum may be below 0. Numbers above 0 count as 0.
 ///
-/// Error in f32: 6e-7 of the sum of the magnitudes of the terms, which is at most the sum and 2, and 1e-6 by log Z.
+/// Error in f32: 1e-6 of itself and 5e-6. The exponential and the product have an error of 2^-22 of the magnitudes of the
+/// terms, which sum to at most the sum and 2; the differences one of 3 * 2^-24 times up to 16 nats, log S 1e-6.
 #[inline(always)]
 fn as_stored<I: Isa, T: Logit>(new: &[T], base: &[T], of: Normaliser) -> f64 {
     let (body, tail) = new.as_chunks::<LANES>();
@@ -229,8 +230,9 @@ fn as_stored<I: Isa, T: Logit>(new: &[T], base: &[T], of: Normaliser) -> f64 {
 fn stored_term<I: Isa, R: Exponential>(new: R, base: R, of: Normaliser) -> R {
     let zero = R::default();
     let base = if base > zero { zero } else { base };
-    let log_p = (new.to_f64() - of.max) - of.log_sum;
-    let term = R::exp::<I>(base) * R::from_f64(base.to_f64() - log_p);
+    // M is a logit, so that it is not rounded.
+    let log_p = (new - R::from_f64(of.max)) - R::from_f64(of.log_sum);
+    let term = R::exp::<I>(base) * (base - log_p);
     if base > R::from_f64(LEAST_STORED) { term } else { zero }
 }
 
