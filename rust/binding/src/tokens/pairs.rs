@@ -6,7 +6,7 @@ use crate::call::call;
 use crate::give::{Give, Given, value_error};
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use steelyard_kernels::dtype::{Dtype, Listed};
+use steelyard_kernels::dtype::{Dtype, Listed, Typed};
 use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::memory;
 use steelyard_kernels::rows::{Rows, Source};
@@ -65,7 +65,10 @@ pub fn token_pairs<'py>(
         let Some(base) = CodedRows::new(codes, shapes.split().1).filter(|base| base.count() == rows) else {
             return Err(value_error("baseline: expected as many rows as logits, of as many classes"));
         };
-        with_dtype!(new, x => call(py, progress, rows, |progress| compared.coded(&x, base, progress)))
+        if !compared.transform.is_nothing() {
+            return Err(value_error("coded: expected logits that are not transformed"));
+        }
+        call(py, progress, rows, |progress| compared.coded(&new, base, progress))
     } else {
         let base = float_rows(baseline, "baseline")?;
         with_dtype!(new, x: T => match <T as Listed>::own::<Tables<'_>>(base) {
@@ -145,26 +148,21 @@ impl Comparison<'_> {
     }
 
     /// Against rows in 16 bits, which are decoded while they are read.
-    fn coded<T: Logit + Listed>(
-        &self,
-        x: &dyn Rows<T>,
-        base: CodedRows<'_>,
-        progress: Progress<'_>,
-    ) -> Outcome {
-        if T::DTYPE == Dtype::F64 {
-            self.decoded::<f64, T>(x, base, progress)
-        } else {
-            self.decoded::<f32, T>(x, base, progress)
+    fn coded(&self, x: &Typed<Tables<'_>>, base: CodedRows<'_>, progress: Progress<'_>) -> Outcome {
+        match x {
+            Typed::F32(x) => {
+                self.scores(Models { new: Source::Lent(x), base: Source::Made(&base) }, progress)
+            }
+            Typed::F64(x) => {
+                self.scores(Models { new: Source::Lent(x), base: Source::Made(&base) }, progress)
+            }
+            Typed::Bf16(x) => self.widened(x, base, progress),
+            Typed::F16(x) => self.widened(x, base, progress),
         }
     }
 
-    fn decoded<R: Exponential + Logit, T: Logit>(
-        &self,
-        x: &dyn Rows<T>,
-        base: CodedRows<'_>,
-        progress: Progress<'_>,
-    ) -> Outcome {
-        let new = Transformed::<T, R>::new(x, self.transform)?;
+    fn widened<T: Logit>(&self, x: &dyn Rows<T>, base: CodedRows<'_>, progress: Progress<'_>) -> Outcome {
+        let new = Transformed::<T, f32>::new(x, self.transform)?;
         self.scores(Models { new: Source::Made(&new), base: Source::Made(&base) }, progress)
     }
 
