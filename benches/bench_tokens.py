@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -205,6 +206,49 @@ def forward_and_backward() -> Row:
     )
 
 
+def base_file() -> Row:
+    """a base file of llama.cpp, f32 [1020, 128256]"""
+    folder = tempfile.TemporaryDirectory()
+    rng = np.random.default_rng(0)
+    chunks, n_ctx, width = 4, 512, 128_256
+    new = rng.standard_normal((chunks, n_ctx // 2 - 1, width), np.float32) * 3
+    tokens = rng.integers(0, width, (chunks, n_ctx))
+    base = sy.tokens.KLBase.write(
+        f"{folder.name}/base", (x + rng.standard_normal(x.shape, np.float32) for x in new), tokens
+    )
+    targets = base.targets
+    columns = ("kl_llama_cpp", "same_top", "nll_difference")
+
+    def llama_cpp() -> Any:
+        """The loop over the classes of a row of ``log_softmax`` in ``perplexity.cpp``, as NumPy."""
+        found, f = [], np.float32
+        codes, steps, least = base.codes, base.steps, base.least
+        for place in np.ndindex(*targets.shape):
+            x = new[place]
+            top = x.max()
+            log_z = top + f(np.log(np.exp(x - top).sum(dtype=np.float64)))
+            log_q = steps[place] * codes[place] + least[place]
+            terms = np.where(log_q > -16, np.exp(log_q) * (log_q - x + log_z), f(0))
+            same = x.argmax() == log_q.argmax()
+            found.append((log_z - x[targets[place]], -log_q[targets[place]], terms.sum(dtype=np.float64), same))
+        return np.array(found), folder  # the folder lives as long as the row
+
+    def agree(ours: Any, peer: Any) -> None:
+        np.testing.assert_allclose(ours.kl_llama_cpp.ravel(), peer[0][:, 2], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(ours.nll.ravel(), peer[0][:, 0], rtol=1e-5)
+
+    return Row(
+        work=f"a base file of llama.cpp, f32 [{targets.size}, {width}]",
+        ours=lambda: sy.token_scores(new, targets, baseline=base, columns=columns),
+        peer=llama_cpp,
+        against="llama.cpp's loop as NumPy",
+        package="numpy",
+        at_least=10.0,
+        limit_bytes=new.nbytes + base.codes.nbytes,
+        agree=agree,
+    )
+
+
 def by_classes() -> Growth:
     """NLL, f32, by classes"""
 
@@ -243,5 +287,5 @@ def by_threads() -> Growth:
     return Growth(work=work, unit="logit", sizes=(1, 2), make=make, units=logits.size)
 
 
-ROWS = [nll_f32, nll_bf16, all_columns, one_long_row, two_models, from_hidden, forward_and_backward]
+ROWS = [nll_f32, nll_bf16, all_columns, one_long_row, two_models, base_file, from_hidden, forward_and_backward]
 GROWTH = [by_classes, by_tokens, by_threads]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,6 +84,33 @@ def _(n: int) -> Any:
 def _(n: int) -> Any:
     hidden, weight = uniform(n, dtype=np.float32), uniform(100 * 100, 1, dtype=np.float32)
     return hidden.reshape(-1, 100), weight.reshape(-1, 100), np.zeros(n // 100, np.int64)
+
+
+def base_file(n: int) -> sy.tokens.KLBase:
+    """A base of n / 100 rows of 1,000 classes, all of which have log-probability 0: a file of zeros behind its head."""
+    chunks, n_ctx, width = max(1, n // 10_000), 202, 1000
+    size = 20 + 4 * chunks * n_ctx + 2 * chunks * 100 * (width + 4)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "base"
+        path.write_bytes(b"_logits_" + np.array([n_ctx, width, chunks], np.int32).tobytes())
+        os.truncate(path, size)
+        return sy.tokens.KLBase(path)
+
+
+def against_base(d: Any) -> Any:
+    return sy.token_scores(d[0], d[1].targets, baseline=d[1])
+
+
+@row("token_scores: a base file", "token_scores", "tokens.KLBase", call=against_base)
+def _(n: int) -> Any:
+    base = base_file(n)
+    return np.broadcast_to(uniform(1000, dtype=np.float32), base.shape), base
+
+
+@row("KLBase.figures", "tokens.KLFigures", call=lambda d: d[0].figures(d[1]))
+def _(n: int) -> Any:
+    base = base_file(n // 10)
+    return base, against_base((np.broadcast_to(uniform(1000, dtype=np.float32), base.shape), base))
 
 
 @row("token_scores: a mask", "token_scores", call=lambda d: sy.token_scores(*d))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import tempfile
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from steelyard.errors import shown
 from steelyard.optim import GlobalNormState, adamw_
 from steelyard.records import read
 from steelyard.report import build
-from steelyard.tokens import PerplexityState, TokenScores, TokenState
+from steelyard.tokens import KLBase, PerplexityState, TokenScores, TokenState
 from steelyard.uncertainty import EstimateState
 
 N = 12
@@ -64,6 +65,9 @@ SCORED = sy.token_scores(
     np.arange(40.0).reshape(4, 2, 5) % 7, [[0, 1], [2, -100], [3, 4], [0, 2]],
     columns=("confidence", "correct", "entropy", "varentropy"),
 )  # fmt: skip
+
+BASE_LOGITS = np.cos(np.arange(2 * 3 * 5.0)).reshape(2, 3, 5).astype(np.float32)
+WRITTEN = KLBase.write(f"{tempfile.mkdtemp()}/base.kld", BASE_LOGITS, np.arange(16).reshape(2, 8) % 5)
 
 CALLS = [
     Call("estimate", sy.estimate, {"x": X, "statistic": "mean", **ROWS, **INTERVAL, "method": "t", "progress": False}),
@@ -115,6 +119,7 @@ CALLS = [
          "columns": "entropy", "bias": np.zeros(9), "scale": 2.0, "softcap": 30.0, "temperature": 0.5,
          "label_smoothing": 0.1, "ignore_index": None, "progress": False},
     ),
+    Call("KLBase.figures", WRITTEN.figures, {"scores": sy.token_scores(BASE_LOGITS, WRITTEN.targets, baseline=WRITTEN)}),
     Call("TokenScores.by", SCORED.by, {"documents": np.arange(SCORED.nll.shape[0]), "n_bytes": None, "share": 0.5}),
     Call(
         "reliability of tokens",

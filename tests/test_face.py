@@ -7,6 +7,7 @@ import inspect
 import json
 import pickle
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,12 +19,14 @@ from steelyard._progress import reporter
 from steelyard._registries import names
 
 TOP = {
-    "AdamW", "global_norm", "clip_by_global_norm_", "schedules", "token_scores", "token_scores_from_hidden", "perplexity", "reliability", "estimate",
-    "proportion", "bootstrap", "compare", "preference_loss", "Estimate", "threads", "show_config", "errors",
+    "AdamW", "global_norm", "clip_by_global_norm_", "schedules", "token_scores", "token_scores_from_hidden",
+    "perplexity", "reliability", "estimate", "proportion", "bootstrap", "compare", "preference_loss", "Estimate", "threads", "show_config", "errors",
 }  # fmt: skip
 ROOMS = {
     "optim": {"adamw_", "StepInfo", "GlobalNormState"},
-    "tokens": {"TokenScores", "PerplexityState", "TokenState", "Window", "Windows", "tensors", "windows"},
+    "tokens": {
+        "KLBase", "KLFigures", "TokenScores", "PerplexityState", "TokenState", "Window", "Windows", "tensors", "windows",
+    },
     "calibration": {"Reliability", "ReliabilityState"},
     "uncertainty": {"Comparison", "Ranking", "BootstrapEstimate", "EstimateState"},
     "preference": {"PreferenceLoss"},
@@ -109,6 +112,14 @@ def test_the_mean_is_named_by_position(call: Callable[..., sy.Estimate]) -> None
 # -- results ---------------------------------------------------------------------------------------------------
 
 
+def _figures() -> sy.tokens.KLFigures:
+    """llama.cpp's figures for a model against a file."""
+    logits = np.sin(np.arange(2 * 8 * 5.0)).reshape(2, 8, 5).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        base = sy.tokens.KLBase.write(f"{folder}/base", logits, np.arange(16).reshape(2, 8) % 5)
+        return base.figures(sy.token_scores(logits[:, 4:7].round(1), base.targets, baseline=base))
+
+
 def results() -> dict[str, Any]:
     """One of each kind of result, of one problem and of many."""
     x, table = np.array([1.0, 2.0, 4.0, 9.0]), np.array([[1.0, 3.0], [2.0, 5.0], [4.0, 4.0], [9.0, 0.0]])
@@ -129,6 +140,7 @@ def results() -> dict[str, Any]:
         "perplexity": sy.perplexity(table, clusters=groups),
         "infinite perplexity": sy.perplexity(np.array([[1.0, np.inf], [2.0, 3.0]])),
         "tokens": sy.token_scores(table.astype(np.float32), [0, 1, -100, 0]),
+        "figures": _figures(),
         "windows": sy.tokens.windows(100, context=16, stride=8),
         "window": sy.tokens.windows(100, context=16, stride=8, bos="first")[0],
         "reliability": sy.reliability([0.2, 0.8, 0.9], [0, 1, 1], n_bins=4),

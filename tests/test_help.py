@@ -17,6 +17,7 @@ import pytest
 from steelyard import cli
 from steelyard._exit import Exit
 from steelyard.cli.examples import EXAMPLES
+from steelyard.tokens import KLBase
 
 from .dumps import safetensors
 
@@ -36,6 +37,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for i in range(60)
         ]
         (tmp_path / path).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    logits = np.random.default_rng(0).normal(size=(4, 12, 9)).astype(np.float32)
+    text = np.random.default_rng(1).integers(0, 9, (4, 12))
+    for name, array in (("base", logits), ("new", logits + 0.01), ("targets", text)):
+        np.save(tmp_path / f"{name}.npy", array)
+    for name, decimals in (("f16", 3), ("q4", 1)):
+        KLBase.write(tmp_path / f"{name}.kld", logits.round(decimals), text)
     (tmp_path / "wide.csv").write_text(
         "item,gpt,claude\n" + "".join(f"{i},{i % 2},{int(i % 3 > 0)}\n" for i in range(30))
     )

@@ -119,8 +119,10 @@ def token_pairs(
     softcap: float | None = None,
     temperature: float | None = None,
     label_smoothing: float = 0.0,
+    coded: bool = False,
     progress: _Progress = None,
 ) -> tuple[NDArray[np.bool_], list[list[NDArray[np.float64]]]]: ...
+def coded_rows(logits: NDArray[Any], *, progress: _Progress = None) -> NDArray[np.uint16]: ...
 def sequence_nll(nll: NDArray[np.float64], counted: NDArray[np.bool_], *, rows: int) -> NDArray[np.float64]: ...
 
 class _Perplexity(TypedDict):

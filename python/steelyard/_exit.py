@@ -33,7 +33,7 @@ class Exit(IntEnum):
 
 CODES = {
     Exit.FINE: "all went well",
-    Exit.VERDICT: "`compare` found the verdict that --fail-on names; nothing else ends with 1",
+    Exit.VERDICT: "`compare` or `compare-logits` found the verdict that --fail-on names; nothing else ends with 1",
     Exit.BAD_INPUT: "an option, a record, a file, a folder or an environment variable that cannot be used",
     Exit.FAILURE: f"an unexpected failure ({DEBUG} shows where), or no memory left",
     Exit.INTERRUPTED: "interrupted",

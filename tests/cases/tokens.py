@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from steelyard import _core, token_scores, token_scores_from_hidden
+from steelyard._arrays import floats
 from steelyard._registries import names
 from steelyard.reference import tokens as reference
 from steelyard.tokens import PerplexityState
+from steelyard.tokens._asked import OF_BASE
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
 
 IGNORED = -100
 COLUMNS = names("tokens.columns")
-PAIR_COLUMNS = names("tokens.pair_columns")
+PAIR_COLUMNS = [name for name in names("tokens.pair_columns") if name not in OF_BASE]
 SMOOTHING = 0.125
 
 
@@ -147,7 +149,7 @@ def _compared(inputs: Inputs) -> Outputs:
 
 def _pairs_by_formula(inputs: Inputs) -> Outputs:
     found = reference.token_pairs(inputs["logits"], inputs["baseline"], inputs["targets"], IGNORED)
-    return dict(found)
+    return {name: found[name] for name in PAIR_COLUMNS}
 
 
 # Divergences are below 1 here.
@@ -155,6 +157,47 @@ PAIR_BOUNDS = {
     **dict.fromkeys(("kl", "kl_reverse", "js", "tv"), _of_f64(1.2e-5, 2e-12)),
     **dict.fromkeys(("delta_p", "nll_difference"), _of_f64(2e-6, 2e-11)),
 }
+
+
+def _coded(inputs: Inputs) -> Outputs:
+    """The codes, the steps and the least log-probabilities of rows in 16 bits."""
+    x = _for_core(inputs["logits"])
+    return _parts_of(_core.coded_rows(x).reshape(len(x), -1))
+
+
+def _for_core(logits: Any) -> np.ndarray:
+    """Logits as the core takes them: bfloat16 as its bits."""
+    return floats(logits, "logits", contiguous=False, table=True)
+
+
+def _parts_of(rows: np.ndarray) -> Outputs:
+    numbers = np.ascontiguousarray(rows[:, :4]).view(np.float32)
+    return {"codes": rows[:, 4:], "step": numbers[:, 0], "least": numbers[:, 1].astype(np.float64)}
+
+
+def _against_codes(dtype: str, width: int) -> Inputs:
+    """A model, and the rows of a base in 16 bits."""
+    inputs = _two_models(dtype, width)
+    return {**inputs, "baseline": reference.coded_rows(np.asarray(inputs["baseline"], np.float32))}
+
+
+CODED_COLUMNS = ("kl", "tv", "kl_llama_cpp", "same_top", "delta_p")
+
+
+def _compared_with_codes(inputs: Inputs) -> Outputs:
+    options: Any = {"ignore_index": IGNORED, "columns": ["nll"], "pairs": CODED_COLUMNS, "coded": True}
+    counted, (_, base, apart) = _core.token_pairs(
+        _for_core(inputs["logits"]), inputs["baseline"], inputs["targets"], **options
+    )
+    return dict(zip(CODED_COLUMNS, apart, strict=True)) | {"counted": counted, "nll": base[0]}
+
+
+def _codes_by_formula(inputs: Inputs) -> Outputs:
+    x, targets = inputs["logits"], inputs["targets"]
+    decoded = reference.decoded_rows(inputs["baseline"], x.shape[-1])
+    found = reference.token_pairs(x, decoded, targets, IGNORED)
+    nll = reference.token_scores(decoded, targets, IGNORED)
+    return {name: found[name] for name in CODED_COLUMNS} | {"counted": nll["counted"], "nll": nll["nll"]}
 
 
 def _many_rows(dtype: str, rows: int) -> Inputs:
@@ -265,6 +308,28 @@ CASES = [
         reference=_pairs_by_formula,
         lengths=(1, 2, 33, 1025, 4099),
         bound=PAIR_BOUNDS,
+    ),
+    Case(
+        name="tokens.coded_rows",
+        covers=("coded_rows",),
+        make=lambda dtype, width: _logits(dtype, width, 5),
+        run=_coded,
+        reference=lambda inputs: _parts_of(reference.coded_rows(inputs["logits"])),
+        dtypes=("float32", "bfloat16", "float16"),
+        lengths=(1, 2, 33, 1025, 4099),
+        bound={"least": 4e-6},
+    ),
+    Case(
+        name="tokens.coded_pairs",
+        covers=("token_pairs",),
+        make=_against_codes,
+        run=_compared_with_codes,
+        reference=_codes_by_formula,
+        lengths=(1, 2, 33, 1025, 4099),
+        bound={
+            **dict.fromkeys(("kl", "tv", "kl_llama_cpp"), _of_f64(1.2e-5, 2e-6)),
+            **dict.fromkeys(("delta_p", "nll"), _of_f64(2e-6, 2e-11)),
+        },
     ),
     Case(
         name="tokens.sequence_nll",

@@ -8,10 +8,9 @@ from __future__ import annotations
 import io
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,16 +22,18 @@ from .._exit import Exit
 from .._mode import standard_mode
 from .._numbers import plural
 from ..config import show_config
-from ..errors import called, is_ours, sentence, value_error
+from ..errors import sentence, value_error
 from ..records.places import find
 from ..records.roles import NONE, ROLES
 from ..records.source import name_of
 from ..report.results import MIN_MATCHED
-from . import options, perplexity
+from . import logits, options, perplexity
 from .chosen import Chosen, Compared, split
 from .examples import epilog
+from .options import FailOn
 from .output import add_to_job_summary, hand_over, outputs
 from .output import show as print_text
+from .sentences import sentences
 from .usage import usage
 
 app = typer.Typer(
@@ -57,14 +58,6 @@ class Command(TyperCommand):
                 said = sentence(option.opts[0], "one value", str(times), "leave all but one out")
                 raise typer.Exit(_exit.refuse(said))
         return super().parse_args(ctx, args)
-
-
-class FailOn(StrEnum):
-    """Which verdicts make ``compare`` exit with 1."""
-
-    worse = "worse"
-    undecided = "undecided"
-    never = "never"
 
 
 @app.callback(invoke_without_command=True)
@@ -117,7 +110,7 @@ def report_command(
     **columns: str | None,
 ) -> None:
     """Print what the records say: scores, paired comparisons, calibration, perplexity."""
-    with _sentences(debug):
+    with sentences(debug):
         paths = _paths(files)
         _check_items(errors, unpaired)
         out = outputs(find(paths, exclude or ()).files, json_to, html, errors)
@@ -159,7 +152,7 @@ def compare(
     *,
     margin: options.Margin = 0.0,
     min_matched: options.MinMatched = MIN_MATCHED,
-    fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 if any is worse; or worse or undecided.")] = FailOn.worse,
+    fail_on: options.Failing = FailOn.worse,
     baseline: Annotated[
         str | None, typer.Option(help="The model to compare with; the first file's otherwise.", metavar="NAME")
     ] = None,
@@ -189,7 +182,7 @@ def compare(
     verdicts by group (--by) are shown and change no exit code. With --loglikelihood perplexities are compared (and
     scores too where --score names them); their verdicts count as well.
     """
-    with _sentences(debug):
+    with sentences(debug):
         paths = _paths(files)
         _check_items(errors, unpaired)
         out = outputs(find(paths, exclude or ()).files, json_to, html, errors)
@@ -214,8 +207,7 @@ def compare(
         hand_over(made, out, quiet=quiet)
         add_to_job_summary(made, out)
     verdicts = {pair.verdict for pair in made.pairs} | {pair.verdict for pair in made.perplexities}
-    bad = {FailOn.worse: {"worse"}, FailOn.undecided: {"worse", "undecided"}, FailOn.never: set[str]()}[fail_on]
-    raise typer.Exit(Exit.VERDICT if verdicts & bad else Exit.FINE)
+    raise typer.Exit(fail_on.code(verdicts))
 
 
 @app.command(cls=Command, epilog=epilog("plan"))
@@ -254,7 +246,7 @@ def plan(
     **columns: str | None,
 ) -> None:
     """Say how many items it takes to see a difference: from the records of a pilot, or from a discordance."""
-    with _sentences(debug):
+    with sentences(debug):
         paths = _paths(files or [])
         out = outputs(find(paths, exclude or ()).files if paths else [], json_to, None)
         asked: dict[str, Any] = {"differences": options.numbers(difference, "differences")}
@@ -279,7 +271,7 @@ def plan(
 @app.command(cls=Command, epilog=epilog("config"))
 def config(*, debug: options.Debug = False) -> None:
     """Print versions, numerics, instruction set and threads."""
-    with _sentences(debug):
+    with sentences(debug):
         with redirect_stdout(io.StringIO()) as shown:
             show_config()
         print_text(shown.getvalue())
@@ -361,30 +353,6 @@ def _names(names: list[str] | None, paths: list[str]) -> list[str] | None:
     return names if names is None or len(names) == len(paths) else split(names)
 
 
-def _refuse(said: str, error: BaseException) -> NoReturn:
-    raise typer.Exit(_exit.refuse(said, error)) from None
-
-
-@contextmanager
-def _sentences(debug: bool) -> Iterator[None]:
-    """Bad input is one sentence on standard error and exit code 2, in the words of the command's options."""
-    if debug:
-        _exit.show_tracebacks()
-    try:
-        with called(options.OPTIONS):
-            yield
-    except typer.Exit:
-        raise
-    except OSError as error:
-        if error.filename is None:  # no place that the caller named
-            raise typer.Exit(_exit.because_of(error)) from None
-        got = error.strerror or error
-        _refuse(f"{error.filename}: expected a place to read or write; got: {got}", error)
-    except BaseException as error:
-        if is_ours(error):
-            _refuse(str(error), error)
-        raise typer.Exit(_exit.because_of(error)) from None
-
-
-perplexity.register(app, cls=Command, sentences=_sentences, read=_read)
+app.command("compare-logits", cls=Command, epilog=epilog("compare-logits"))(logits.compare_logits)
+perplexity.register(app, cls=Command, sentences=sentences, read=_read)
 _COMMANDS = frozenset(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)

@@ -16,6 +16,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "steelyard compare base.jsonl new.jsonl --fail-on undecided --quiet",
         "steelyard compare wide.csv --baseline gpt --models claude",
     ),
+    "compare-logits": (
+        "steelyard compare-logits base.npy new.npy --targets targets.npy",
+        "steelyard compare-logits f16.kld q4.kld --margin-kl 0.05 --margin-flips 0.1",
+    ),
     "plan": (
         "steelyard plan base.jsonl new.jsonl --difference 0.02",
         "steelyard plan --discordance 0.1,0.2",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 from typing import Annotated, TypeVar
 
 import typer
 
 from .. import _exit
+from .._exit import Exit
 from ..errors import value_error
 from ..records.roles import ROLES, Role
 
@@ -18,6 +20,19 @@ COLUMNS = "Columns of the records (dotted paths; guessed by name where left out)
 
 
 Command = TypeVar("Command", bound=Callable[..., None])
+
+
+class FailOn(StrEnum):
+    """Which verdicts make a comparison exit with 1."""
+
+    worse = "worse"
+    undecided = "undecided"
+    never = "never"
+
+    def code(self, verdicts: Iterable[str]) -> Exit:
+        """The exit code for these verdicts."""
+        bad = {"worse": {"worse"}, "undecided": {"worse", "undecided"}, "never": set[str]()}[self.value]
+        return Exit.VERDICT if bad.intersection(verdicts) else Exit.FINE
 
 
 def columns_of(*roles: Role) -> Callable[[Command], Command]:
@@ -165,6 +180,7 @@ Values = Annotated[
     ),
 ]
 Margin = Annotated[float, typer.Option(help="A loss up to this much does not count as worse.")]
+Failing = Annotated[FailOn, typer.Option(help="Exit with 1 if any is worse; or worse or undecided.")]
 Level = Annotated[float, typer.Option("--confidence-level", help="Of all intervals.")]
 MinMatched = Annotated[
     float,
@@ -209,6 +225,8 @@ ARGUMENTS = (
     "filter",
     "ignore_index",
     "margin",
+    "margin_flips",
+    "margin_kl",
     "min_matched",
     "metrics",
     "missing",
@@ -223,6 +241,7 @@ ARGUMENTS = (
     "errors",
     "repeats",
     "values",
+    "vocabulary",
     "where",
 )
 OPTIONS = (

@@ -18,6 +18,9 @@ from .. import _exit, _files, report
 from .._text import printable
 from ..errors import value_error
 from ..report.html import check_needs, page
+from ..report.logits_page import page as logits_page
+
+Made = report.Report | report.LogitsReport | report.Plan
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def outputs(sources: Sequence[str], json_to: str | None, html: str | None, error
     return Outputs(sources, places)
 
 
-def hand_over(made: report.Report | report.Plan, out: Outputs, *, quiet: bool = False) -> None:
+def hand_over(made: Made, out: Outputs, *, quiet: bool = False) -> None:
     """Write the report in every form that was asked for.
 
     Files come first, since whoever reads the tables may close the pipe early. With ``-`` standard output holds that
@@ -75,7 +78,7 @@ def hand_over(made: report.Report | report.Plan, out: Outputs, *, quiet: bool = 
     """
     texts = {
         "--json": lambda: json.dumps(made.to_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n",
-        "--html": lambda: page(made) if isinstance(made, report.Report) else "",  # a plan has no page
+        "--html": lambda: "" if isinstance(made, report.Plan) else _page(made),  # a plan has no page
         "--errors": lambda: made.errors() if isinstance(made, report.Report) else "",
     }
     ready = {option: texts[option]() for option in out.places}
@@ -85,6 +88,10 @@ def hand_over(made: report.Report | report.Plan, out: Outputs, *, quiet: bool = 
         show(_coloured(made.to_text(min(Console().width, 100))))
     if (place := out.places.get("--html")) is not None:
         _exit.say(f"page written to {printable(place)}\n", raw=True)
+
+
+def _page(made: report.Report | report.LogitsReport) -> str:
+    return logits_page(made) if isinstance(made, report.LogitsReport) else page(made)
 
 
 def _coloured(text: str) -> str:
@@ -127,7 +134,7 @@ def show(text: str, *, data: bool = False) -> None:
         raise
 
 
-def add_to_job_summary(made: report.Report, out: Outputs) -> None:
+def add_to_job_summary(made: report.Report | report.LogitsReport, out: Outputs) -> None:
     """Add the report to the summary of a GitHub Actions job. Where that fails it is said, and changes no exit code."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:

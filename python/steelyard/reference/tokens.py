@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from .. import _core
 
 __all__ = [
-    "mean_nll", "same_mean", "sequence_nll", "token_gradients", "token_pairs", "token_scores",
-    "token_scores_from_hidden",
+    "coded_rows", "decoded_rows", "mean_nll", "same_mean", "sequence_nll", "token_gradients", "token_pairs",
+    "token_scores", "token_scores_from_hidden",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -282,9 +282,19 @@ def nll_difference(new: Floats, base: Floats, target: int) -> float:
     return 0.0 if of_new == of_base else of_new - of_base
 
 
+def kl_llama_cpp(new: Floats, base: Floats, target: int) -> float:
+    """``sum(exp(b) * (b - log(p)))`` over the classes with b > -16, b the base row as it is; the target is not used.
+
+    This is llama.cpp's divergence from a base file. A number above 0 is no log-probability and counts as 0.
+    """
+    b = np.minimum(base, 0.0)
+    keep = b > -16.0
+    return math.fsum(np.exp(b[keep]) * (b[keep] - _log_softmax(new)[keep]))
+
+
 PAIR_COLUMNS: dict[str, Callable[[Floats, Floats, int], float]] = {
     "kl": kl, "kl_reverse": kl_reverse, "js": js, "tv": tv, "delta_p": delta_p, "same_top": same_top, "flips": flips,
-    "nll_difference": nll_difference,
+    "nll_difference": nll_difference, "kl_llama_cpp": kl_llama_cpp,
 }  # fmt: skip
 
 
@@ -298,6 +308,34 @@ def token_pairs(
         for name, column in PAIR_COLUMNS.items():
             if ignore_index is None or t[place] != ignore_index:
                 found[name][place] = column(new[place], base[place], int(t[place]))
+    return found
+
+
+def coded_rows(logits: Any) -> NDArray[np.uint16]:
+    """The rows of ``[..., V]`` logits as llama.cpp's base files hold them, ``[..., 2 ceil(V / 2) + 4]`` in 16 bits.
+
+    The first four numbers of a row hold two float32, the step and the least log-probability; then comes a code for each
+    class. Every step is rounded in float32, but the sum of the exponentials is float64.
+    """
+    x = np.asarray(logits).astype(np.float32)
+    reach, largest, one = np.float32(16), np.float32(65535), np.float32(1)
+    top = x.max(-1, keepdims=True)
+    low = np.maximum(x.min(-1, keepdims=True), top - reach)
+    sums = np.exp(x.astype(np.float64) - top).sum(-1, keepdims=True)
+    step = (top - low) / largest
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        inverse = one / step
+        codes = np.where((x > low) & (inverse < np.inf), np.rint(inverse * (x - low)), 0).astype(np.uint16)
+    step = np.where(inverse < np.inf, step, np.float32(0))
+    numbers = np.concatenate([step, low - top - np.log(sums).astype(np.float32)], -1)
+    odd = np.zeros((*x.shape[:-1], x.shape[-1] % 2), np.uint16)
+    return np.concatenate([numbers.view(np.uint16), codes, odd], -1)
+
+
+def decoded_rows(codes: NDArray[np.uint16], n_vocab: int) -> NDArray[np.float32]:
+    """The log-probabilities ``step * code + least`` of such rows, rounded twice in float32."""
+    numbers = np.ascontiguousarray(codes[..., :4]).view(np.float32)
+    found: NDArray[np.float32] = numbers[..., :1] * codes[..., 4 : 4 + n_vocab].astype(np.float32) + numbers[..., 1:]
     return found
 
 

@@ -10,11 +10,13 @@ True
 """
 
 from .build import Report, build, comparison
+from .logits import LogitsReport, compare_logits
 from .perplexity_report import perplexity
 from .plan import Plan, Planned, plan
 from .results import ModelResult, PairResult
 from .section import Section
 
 __all__ = [
-    "ModelResult", "PairResult", "Plan", "Planned", "Report", "Section", "build", "comparison", "perplexity", "plan",
+    "LogitsReport", "ModelResult", "PairResult", "Plan", "Planned", "Report", "Section", "build", "compare_logits",
+    "comparison", "perplexity", "plan",
 ]  # fmt: skip

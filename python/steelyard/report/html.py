@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from .._text import printable
 from ..config import show_config
@@ -21,7 +22,27 @@ def check_needs() -> None:
 
 
 def page(report: Contents) -> str:
-    """The whole page as a string."""
+    """The whole page of a report on records as a string."""
+    return rendered(
+        title="Evaluation report" if report.options.title is None else printable(report.options.title),
+        headline=sections.headline(report),
+        findings=sections.findings(report),
+        asked=sections.asked(report),
+        blocks=sections.blocks(report),
+        remarks=sections.remarks(report),
+    )
+
+
+def rendered(
+    *,
+    title: str,
+    headline: str,
+    findings: Sequence[sections.Finding],
+    asked: Sequence[tuple[str, str]],
+    blocks: Sequence[sections.Block],
+    remarks: Sequence[str],
+) -> str:
+    """A page of these sections, with their pictures drawn."""
     check_needs()
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -34,14 +55,14 @@ def page(report: Contents) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = _unbroken
-    config, blocks = show_config(mode="dicts"), sections.blocks(report)
+    config = show_config(mode="dicts")
     return environment.get_template("page.html.jinja").render(
-        title="Evaluation report" if report.options.title is None else printable(report.options.title),
-        headline=sections.headline(report),
-        findings=sections.findings(report),
-        asked=sections.asked(report),
+        title=title,
+        headline=headline,
+        findings=findings,
+        asked=asked,
         blocks=[(block, [[Markup(svg) for svg in figures.drawn(one)] for one in block.pictures]) for block in blocks],
-        remarks=sections.remarks(report),
+        remarks=remarks,
         version=config["version"],
         numerics=config["numerics"],
     )

@@ -12,8 +12,9 @@ from .._options import number
 from ..errors import value_error
 from ._bounds import Precision
 
-__all__ = ["Reals", "precision_of", "transform_of"]
+__all__ = ["TRANSFORMS", "Reals", "precision_of", "transform_of"]
 
+TRANSFORMS = ("bias", "scale", "softcap", "temperature")
 Reals = type[np.float32] | type[np.float64]
 
 

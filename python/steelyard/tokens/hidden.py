@@ -14,9 +14,9 @@ from .._mode import standard_mode
 from .._options import fraction
 from .._progress import Progress, reporter
 from ..errors import value_error
-from ._asked import columns_of, counting, shaped, targets_of
+from ._asked import Column, asked_of, counting, shaped, targets_of
 from ._transform import Reals, precision_of, transform_of
-from .scores import Column, TokenScores
+from .scores import TokenScores
 
 __all__ = ["token_scores_from_hidden"]
 
@@ -107,7 +107,7 @@ def token_scores_from_hidden(
     if x.ndim == 0 or x.shape[-1] != w.shape[1]:
         raise value_error("hidden", f"rows as long as those of weight, [..., {w.shape[1]}]", f"shape {x.shape}")
     t = targets_of(targets, x, "hidden")
-    asked, _ = columns_of(columns, compared=False)
+    asked, _ = asked_of(columns, None)
     real: Reals = np.float64 if np.float64 in (x.dtype, w.dtype) else np.float32
     counted, found = _core.token_scores_from_hidden(
         x, w, t,

@@ -18,17 +18,12 @@ from .._progress import Progress, reporter
 from .._result import Result
 from .._text import html_table
 from ..errors import shown, type_error, value_error
-from ._asked import OF_ROW, columns_of, counting, shaped, targets_of
+from ._asked import OF_ROW, Column, PairColumn, asked_of, counting, shaped, targets_of
 from ._bounds import BOUNDS, Bound, Precision
-from ._transform import Reals, precision_of, transform_of
+from ._transform import TRANSFORMS, Reals, precision_of, transform_of
+from .kl_base import KLBase
 
-__all__ = ["Column", "TokenScores", "token_scores"]
-
-Column = Literal[
-    "nll", "log_z", "top", "correct", "confidence", "probability", "margin", "entropy", "varentropy", "collision",
-    "rank", "rank_ties", "top_k", "label_smoothed", "z_loss", "mean_logit",
-]  # fmt: skip
-PairColumn = Literal["kl", "kl_reverse", "js", "tv", "delta_p", "same_top", "flips", "nll_difference"]
+__all__ = ["Column", "PairColumn", "TokenScores", "token_scores"]
 
 
 @standard_mode_methods
@@ -39,7 +34,7 @@ class TokenScores(Result):
     A column that was not asked for is None. Where a position does not count, all columns are NaN and ``top`` is -1.
     With several candidates a row (targets ``[..., m]``), the columns of the row (``log_z``, ``top``, ``confidence``,
     ``entropy``, ``varentropy``, ``collision``, ``z_loss``, ``mean_logit``, ``kl``, ``kl_reverse``, ``js``, ``tv``,
-    ``same_top``) have the shape ``[...]``, all others ``[..., m]``.
+    ``same_top``, ``kl_llama_cpp``) have the shape ``[...]``, all others ``[..., m]``.
 
     Attributes
     ----------
@@ -97,6 +92,9 @@ class TokenScores(Result):
         With a ``baseline``: 1 where exactly one of both has the target as its top class.
     nll_difference : float64 ndarray or None
         With a ``baseline``: ``nll - baseline.nll``.
+    kl_llama_cpp : float64 ndarray or None
+        With a ``baseline`` that is a :class:`~steelyard.tokens.KLBase`: the divergence that llama.cpp prints, from
+        probabilities as they are stored in 16 bits. Of both signs, and not 0 for a model against itself.
     baseline : TokenScores or None
         The baseline's own scores, with the same columns.
     precision : {"float32", "float64"} or None
@@ -138,6 +136,7 @@ class TokenScores(Result):
     same_top: NDArray[np.float64] | None = None
     flips: NDArray[np.float64] | None = None
     nll_difference: NDArray[np.float64] | None = None
+    kl_llama_cpp: NDArray[np.float64] | None = None
     baseline: TokenScores | None = None
     precision: Precision | None = None
 
@@ -347,6 +346,7 @@ def token_scores(
         tv    = sum_v |p_v - q_v| / 2                       delta_p    = p_t - q_t
         flips = 1 if (top = t) differs between both         same_top   = 1 if both have the same top
         nll_difference = nll - baseline.nll
+        kl_llama_cpp = sum of exp(b_v) (b_v - log p_v) over the v with b_v > -16, b as stored
 
     Divergences are sums of the terms ``q log(q / p) - q + p``, none of which is negative, so that no result is: it is 0
     for equal rows, and ``inf`` where a class lost all of its probability (probabilities below e^-87, or e^-708 for
@@ -359,7 +359,8 @@ def token_scores(
     1e-6 (1e-11), ``collision`` of 3e-6 (3e-11); ``varentropy`` has an error of 1e-5 of itself and 1e-4 nats squared
     (1e-11 and 1e-10). ``top``, ``correct`` and ranks are exact, ``margin`` and ``mean_logit`` but for the rounding of
     float64. Divergences have an error of 1e-5 of themselves and 2e-6 times ``tv`` (1e-11 of both), ``tv`` one of 1e-5
-    of itself and 1e-6 (1e-11 of both). No array of the size of ``logits`` is allocated.
+    of itself and 1e-6 (1e-11 of both), ``kl_llama_cpp`` one of 1e-6 of itself and 5e-6. No array of the size of
+    ``logits`` is allocated.
 
     Parameters
     ----------
@@ -369,9 +370,10 @@ def token_scores(
     targets : integer array, shape [...] or [..., m]
         Class indices in ``0..V-1``, or ``ignore_index``. With m candidates a row (the answers of a multiple-choice
         question, say) the row is read once for all of them; a row of which no candidate counts is not read.
-    baseline : float array, the shape of ``logits``, or None
+    baseline : float array, the shape of ``logits``, :class:`~steelyard.tokens.KLBase`, or None
         The logits of another model for the same places: the original of a quantised one, say. Its element type may
-        differ; where one of both is float64, both are computed in it.
+        differ; where one of both is float64, both are computed in it. Of a base file ``logits`` have its ``shape`` (or
+        one row after another) and are not transformed, since its log-probabilities are of finished logits.
     ignore_index : int or None
         Positions with this target are not scored, and their logits are not read. ``None``: every position
         counts.
@@ -384,7 +386,7 @@ def token_scores(
         ``"correct"``, ``"confidence"``, ``"probability"``, ``"margin"``, ``"entropy"``, ``"varentropy"``,
         ``"collision"``, ``"rank"``, ``"rank_ties"``, ``"top_k"``, ``"label_smoothed"``, ``"z_loss"``,
         ``"mean_logit"``, and with a ``baseline`` ``"kl"``, ``"kl_reverse"``, ``"js"``, ``"tv"``, ``"delta_p"``,
-        ``"same_top"``, ``"flips"``, ``"nll_difference"``.
+        ``"same_top"``, ``"flips"``, ``"nll_difference"``, and where it is a base file ``"kl_llama_cpp"``.
     bias : array, shape [V], or None
     scale, softcap, temperature : float or None
         What the model still has to do to its logits: ``softcap * tanh(scale * (x + bias) / softcap) / temperature``
@@ -434,14 +436,16 @@ def token_scores(
     as certain predictions; here they are NaN and ``counted`` is False. The running maximum over blocks follows Milakov
     and Gimelshein, "Online normalizer calculation for softmax" (arXiv:1805.02867).
     """
-    aligned(logits=logits, targets=targets, baseline=baseline, where=where)
+    of_file = isinstance(baseline, KLBase)
+    aligned(logits=logits, targets=targets, baseline=None if of_file else baseline, where=where)
     x = floats(logits, "logits", contiguous=False, table=True)
     if x.ndim == 0 or x.shape[-1] == 0:
         raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
+    codes = baseline.coded(x.shape[:-1], x.shape[-1]) if isinstance(baseline, KLBase) else None
     t = targets_of(targets, x, "logits")
     rows = x.shape[:-1]
-    asked, pairs = columns_of(columns, baseline is not None)
-    base = None if baseline is None else floats(baseline, "baseline", contiguous=False, table=True)
+    asked, pairs = asked_of(columns, baseline)
+    base = codes if baseline is None or of_file else floats(baseline, "baseline", contiguous=False, table=True)
     # The type in which exponentials are computed, and in which the steps of a transformation are rounded.
     real: Reals = np.float64 if np.float64 in (x.dtype, getattr(base, "dtype", None)) else np.float32
     options = {
@@ -449,12 +453,17 @@ def token_scores(
         **transform_of(real, x.shape[-1], bias=bias, scale=scale, softcap=softcap, temperature=temperature),
         "label_smoothing": fraction(label_smoothing, "label_smoothing"), "progress": reporter(progress),
     }  # fmt: skip
-    if base is None:
+    if baseline is None:
         counted, found = _core.token_scores(x, t, **options)
         values = shaped(asked, found, t.shape, rows)
         return TokenScores(counted=counted.reshape(t.shape), precision=precision_of(real), **values)
-    if base.shape != x.shape:
+    assert base is not None
+    if of_file and (given := [name for name in TRANSFORMS if options[name] is not None]):
+        expected = "None where baseline is a file, whose log-probabilities are of finished logits"
+        raise value_error(given[0], expected, "a number" if given[0] != "bias" else "an array", "transform before")
+    if not of_file and base.shape != x.shape:
         raise value_error("baseline", f"the shape of logits, {x.shape}", f"shape {base.shape}")
+    options["coded"] = of_file
     counted, (new, old, apart) = _core.token_pairs(x, base, t, pairs=pairs, **options)
     counted, precision = counted.reshape(t.shape), precision_of(real)
     of_base = TokenScores(counted=counted, precision=precision, **shaped(asked, old, t.shape, rows))

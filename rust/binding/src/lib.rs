@@ -71,7 +71,7 @@ mod _core {
     #[pymodule_export]
     use crate::tokens::hidden::token_scores_from_hidden;
     #[pymodule_export]
-    use crate::tokens::pairs::token_pairs;
+    use crate::tokens::pairs::{coded_rows, token_pairs};
     #[pymodule_export]
     use crate::tokens::perplexity::PerplexityTotals;
     #[pymodule_export]

@@ -1,5 +1,6 @@
 //! The room of tokens: scores of tokens from a model's logits, and perplexity.
 
+mod coded;
 mod columns;
 mod divergence;
 mod entropy;
@@ -22,6 +23,7 @@ mod terms;
 mod totals;
 mod transform;
 
+pub use coded::{CodedRows, coded_length, encode_rows};
 pub use columns::{Column, Folds};
 pub use gradient::{Loss, token_gradients};
 pub use hidden::token_scores_from_hidden;

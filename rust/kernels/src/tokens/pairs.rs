@@ -2,7 +2,7 @@
 //! of both is read twice, the second time from the cache.
 
 use super::columns::{Beside, Column, Folds};
-use super::divergence::{Compared, Divergence, Normaliser};
+use super::divergence::{Compared, Divergence, Normaliser, Wanted};
 use super::entropy::EntropySums;
 use super::fold::{BLOCK, Fold, Folded};
 use super::log_sum_exp::SumExp;
@@ -40,6 +40,9 @@ named! {
         Flips = "flips",
         /// Change of the negative log-likelihood of the target.
         NllDifference = "nll_difference",
+        /// KL divergence as llama.cpp computes it from its base files: q as stored in 16 bits, without making it sum to
+        /// 1, and without the classes of log q <= -16. It may be below 0, and is not 0 for a model against itself.
+        KlLlamaCpp = "kl_llama_cpp",
     }
 }
 
@@ -52,14 +55,19 @@ impl PairColumn {
             | PairColumn::KlReverse
             | PairColumn::Js
             | PairColumn::Tv
-            | PairColumn::SameTop => false,
+            | PairColumn::SameTop
+            | PairColumn::KlLlamaCpp => false,
         }
     }
 
     /// The columns of each model that it is computed from; none for sums over the classes.
     fn needs(self) -> &'static [Column] {
         match self {
-            PairColumn::Kl | PairColumn::KlReverse | PairColumn::Js | PairColumn::Tv => &[],
+            PairColumn::Kl
+            | PairColumn::KlReverse
+            | PairColumn::Js
+            | PairColumn::Tv
+            | PairColumn::KlLlamaCpp => &[],
             PairColumn::DeltaP => &[Column::Probability],
             PairColumn::SameTop => &[Column::Top],
             PairColumn::Flips => &[Column::Correct],
@@ -74,6 +82,7 @@ impl PairColumn {
             PairColumn::KlReverse => Some(sums.kl_reverse),
             PairColumn::Js => Some(sums.js),
             PairColumn::Tv => Some(sums.tv),
+            PairColumn::KlLlamaCpp => Some(sums.as_stored),
             PairColumn::DeltaP | PairColumn::SameTop | PairColumn::Flips | PairColumn::NllDifference => None,
         }
     }
@@ -173,8 +182,13 @@ fn score<T: Logit, F: Fold<T>>(
     let (to_new, to_base) = (all.new.pieces(count, size, per_row)?, all.base.pieces(count, size, per_row)?);
     let items = memory::collected(to_new.into_iter().zip(to_base).zip(divergences.chunks_mut(size)))?;
     let mut rows_done = |done: usize| progress((done * size).min(count));
-    let sums =
-        Wanted { any: pairs.iter().any(|pair| pair.needs().is_empty()), js: pairs.contains(&PairColumn::Js) };
+    let any = |columns: &[PairColumn]| pairs.iter().any(|pair| columns.contains(pair));
+    let wanted = Wanted {
+        divergences: any(&[PairColumn::Kl, PairColumn::KlReverse, PairColumn::Tv]),
+        js: any(&[PairColumn::Js]),
+        as_stored: any(&[PairColumn::KlLlamaCpp]),
+    };
+    let sums = pairs.iter().any(|pair| pair.needs().is_empty()).then_some(wanted);
     let refused = fill_chunks(items, count.saturating_mul(row_bytes), &mut rows_done, |index, item| {
         let ((to_new, to_base), sums_of_rows) = item;
         compare_chunk::<T, F>([new, base], chunk(index, count, size), [to_new, to_base], sums, sums_of_rows)
@@ -192,20 +206,13 @@ fn score<T: Logit, F: Fold<T>>(
     Ok(Ok(all))
 }
 
-/// Which sums over the classes are computed.
-#[derive(Clone, Copy)]
-struct Wanted {
-    any: bool,
-    js: bool,
-}
-
-/// Scores the rows of a chunk under both models and compares them. Returns the first row that cannot be scored, and
+/// Scores the rows of a chunk under both models and compares them, where sums are `wanted`. Returns the first row that cannot be scored, and
 /// whether the fault is the baseline's.
 fn compare_chunk<T: Logit, F: Fold<T>>(
     [new, base]: [Plan<'_, T>; 2],
     rows: Range<usize>,
     [to_new, to_base]: [Piece<'_>; 2],
-    wanted: Wanted,
+    wanted: Option<Wanted>,
     sums: &mut [Divergence],
 ) -> Result<Option<(bool, usize)>, NoMemory> {
     let first = rows.start;
@@ -220,10 +227,10 @@ fn compare_chunk<T: Logit, F: Fold<T>>(
             return Ok(Some((of_the_base, row)));
         }
     }
-    if wanted.any {
+    if let Some(wanted) = wanted {
         let models = Models { new: new.source, base: base.source };
         let mut tiles = [tile(new.source)?, tile(base.source)?];
-        dispatch(Compare { models, first, of: [&of_new, &of_base], js: wanted.js, sums, tiles: &mut tiles });
+        dispatch(Compare { models, first, of: [&of_new, &of_base], wanted, sums, tiles: &mut tiles });
     }
     Ok(None)
 }
@@ -253,7 +260,7 @@ struct Compare<'a, T> {
     models: Models<'a, T>,
     first: usize,
     of: [&'a [Option<Normaliser>]; 2],
-    js: bool,
+    wanted: Wanted,
     sums: &'a mut [Divergence],
     tiles: &'a mut [Vec<T>; 2],
 }
@@ -263,7 +270,7 @@ impl<T: Logit> Kernel for Compare<'_, T> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Compare { models: Models { new, base }, first, of, js, sums, tiles: [new_tile, base_tile] } =
+        let Compare { models: Models { new, base }, first, of, wanted, sums, tiles: [new_tile, base_tile] } =
             self;
         let width = new.width();
         for (i, sums) in sums.iter_mut().enumerate() {
@@ -274,7 +281,7 @@ impl<T: Logit> Kernel for Compare<'_, T> {
                 let here = start..width.min(start + BLOCK);
                 start = here.end;
                 let x = new.part(first + i, here.clone(), new_tile);
-                compared.block::<I, T>(x, base.part(first + i, here, base_tile), js);
+                compared.block::<I, T>(x, base.part(first + i, here, base_tile), wanted);
             }
             *sums = compared.finish();
         }

@@ -10,9 +10,9 @@ use steelyard_kernels::rows::{Source, Table};
 use steelyard_kernels::simd::{self, Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{
-    Asked, Batch, Column, Exponential, Logit, Loss, Models, PairColumn, Per, Targets, Totals, Transform,
-    Transformed, Unit, pair_scores, stratified_perplexity, sum_batch, token_gradients, token_scores,
-    token_scores_from_hidden,
+    Asked, Batch, CodedRows, Column, Exponential, Logit, Loss, Models, PairColumn, Per, Targets, Totals,
+    Transform, Transformed, Unit, coded_length, encode_rows, pair_scores, stratified_perplexity, sum_batch,
+    token_gradients, token_scores, token_scores_from_hidden,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -32,6 +32,8 @@ pub const TABLE: &[Entry] = &[
     entry("tokens.pair_scores", "float32", pairs::<f32>),
     entry("tokens.pair_scores", "float64", pairs::<f64>),
     entry("tokens.pair_scores", "bfloat16", pairs::<Bf16>),
+    entry("tokens.coded_rows", "float32", coded::<f32>),
+    entry("tokens.coded_rows", "bfloat16", coded::<Bf16>),
     entry("tokens.perplexity", "float64", perplexity),
     entry("tokens.perplexity_strata", "float64", strata),
 ];
@@ -136,6 +138,34 @@ fn pairs<T: Draw + Logit>(n: usize) -> Run {
         for &column in PairColumn::ALL {
             digest.of(column.name()).doubles(&scores[column]);
         }
+    })
+}
+
+/// Logits in 16 bits, and other logits compared with them.
+fn coded<T: Draw + Logit>(n: usize) -> Run {
+    let width = n.clamp(1, WIDEST);
+    let logits: Vec<T> = tame(n / width * width, 42);
+    let new: Vec<f32> = tame(n / width * width, 43);
+    let targets: Vec<i64> = words(n / width, 44).map(|word| (word % width as u64) as i64).collect();
+    Box::new(move |digest| {
+        let table = given(Table::new(&logits, width).ok_or("rows of no class"));
+        let mut codes = vec![0; targets.len() * coded_length(width)];
+        given(given(encode_rows(Source::Lent(&table), &mut codes, &mut |_| true)));
+        let of_codes = digest.of("codes");
+        for &code in &codes {
+            of_codes.word(code.into());
+        }
+        let base = given(CodedRows::new(&codes, width).ok_or("codes of no class"));
+        let new = given(Table::new(&new, width).ok_or("rows of no class"));
+        let models = Models { new: Source::Lent(&new), base: Source::Made(&base) };
+        let pairs = [PairColumn::Kl, PairColumn::KlLlamaCpp];
+        let asked = Asked::from(&[Column::Nll][..]);
+        let scores = given(pair_scores(models, Targets::new(&targets), asked, &pairs, &mut |_| true));
+        let scores = given(scores.map_err(|refusal| refusal.reason));
+        for column in pairs {
+            digest.of(column.name()).doubles(&scores[column]);
+        }
+        digest.of("nll").doubles(&scores.base[Column::Nll]);
     })
 }
 
