@@ -58,7 +58,8 @@ def test_the_checkers_see_a_wrong_answer() -> None:
 # -- README ------------------------------------------------------------------------------------------------
 
 
-def test_the_readme_is_one_session() -> None:
+def test_the_readme_is_one_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # it writes a file
     found = blocks("python")
     assert len(found) > 5
     assert all(text.startswith(">>> ") for text in found)

@@ -25,7 +25,15 @@ TOP = {
 ROOMS = {
     "optim": {"adamw_", "StepInfo", "GlobalNormState"},
     "tokens": {
-        "KLBase", "KLFigures", "TokenScores", "PerplexityState", "TokenState", "Window", "Windows", "tensors", "windows",
+        "KLBase",
+        "KLFigures",
+        "TokenScores",
+        "PerplexityState",
+        "TokenState",
+        "Window",
+        "Windows",
+        "tensors",
+        "windows",
     },
     "calibration": {"Reliability", "ReliabilityState"},
     "uncertainty": {"Comparison", "Ranking", "BootstrapEstimate", "EstimateState"},

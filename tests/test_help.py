@@ -46,11 +46,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "wide.csv").write_text(
         "item,gpt,claude\n" + "".join(f"{i},{i % 2},{int(i % 3 > 0)}\n" for i in range(30))
     )
-    logits, targets = np.arange(120, dtype="<f4").reshape(4, 3, 10) % 7, np.arange(12).reshape(4, 3) % 10
     for name in ("f16", "q4"):
-        entries = {"logits": ("F32", logits), "targets": ("I64", targets)}
+        entries = {"logits": ("F32", logits), "targets": ("I64", text)}
         (tmp_path / f"{name}.safetensors").write_bytes(safetensors(entries))
-    for name, array in {"logits": logits, "targets": targets, "docs": np.arange(4)}.items():
+    for name, array in {"logits": logits, "docs": np.arange(4)}.items():
         np.save(tmp_path / f"{name}.npy", array)
     rolling = [{"loglikelihood": -3.0 - i % 4, "n_tokens": 2, "document": i // 2} for i in range(20)]
     (tmp_path / "rolling.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rolling))

@@ -16,6 +16,7 @@ import steelyard as sy
 from steelyard import _core
 from steelyard._registries import names
 from steelyard.tokens import PerplexityState, TokenState
+from steelyard.tokens._asked import OF_BASE
 
 from .cases import normalish, words
 from .states import KINDS, OF_SEVERAL, body_of, options_of, sealed
@@ -29,8 +30,8 @@ T[1, 3:] = -100
 T[4] = -100
 DOCUMENTS = np.array(["a", "b", "c", "a", "b", "c", "d", "d", "e", "f", "e", "g"])
 WHERE = words(ROWS * LENGTH, 6).reshape(ROWS, LENGTH) % np.uint64(5) > 0
-COLUMNS = tuple(name for name in (*names("tokens.columns"), *names("tokens.pair_columns")) if name != "top")
-PAIRS = tuple(names("tokens.pair_columns"))
+PAIRS = tuple(name for name in names("tokens.pair_columns") if name not in OF_BASE)
+COLUMNS = tuple(name for name in (*names("tokens.columns"), *PAIRS) if name != "top")
 EVERY = {"logits": X, "targets": T, "baseline": BASE, "where": WHERE, "clusters": DOCUMENTS}
 
 

@@ -159,8 +159,8 @@ def _second_halves(new: Any, base: tokens.KLBase) -> Any:
 
 def _rebuilt(scores: tokens.TokenScores, make: Any) -> tokens.TokenScores:
     """Scores with the arrays of each column that ``make`` gives for its name."""
-    own = {item.name: getattr(scores, item.name) for item in fields(scores) if item.name != "baseline"}
-    return tokens.TokenScores(**{name: make(name) for name, column in own.items() if column is not None})
+    named = [item.name for item in fields(scores) if isinstance(getattr(scores, item.name), np.ndarray)]
+    return tokens.TokenScores(**{name: make(name) for name in named}, precision=scores.precision)
 
 
 def _with_baseline(scores: tokens.TokenScores, make: Any, of_baseline: Any) -> tokens.TokenScores:

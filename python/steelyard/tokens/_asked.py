@@ -85,7 +85,7 @@ def asked_of(columns: str | Iterable[str] | None, baseline: Any) -> tuple[Sequen
     if alone := [name for name in given if isinstance(name, str) and name in all_pairs and name not in pairs]:
         what = "columns of logits" if pairs else "columns of one model"
         expected = f"{what} where {'baseline is no base file' if pairs else 'there is no baseline'}"
-        raise value_error("columns", expected, repr(alone[0]), "pass baseline=")
+        raise value_error("columns", expected, repr(alone[0]), "pass a KLBase" if pairs else "pass baseline=")
     asked = {choice(name, "columns", (*known, *pairs, "all")) for name in given}
     every = "all" in asked
     return (

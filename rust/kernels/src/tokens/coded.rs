@@ -8,8 +8,9 @@
 use super::columns::{Beside, Column};
 use super::fold::{BLOCK, Folded};
 use super::log_sum_exp::SumExp;
+use super::passes::{Held, held, offender, rows_per_chunk, tile};
 use super::reading::Plan;
-use super::scores::{Asked, Held, Unscorable, held, offender, rows_per_chunk, tile};
+use super::scores::{Asked, Unscorable};
 use super::targets::Targets;
 use super::terms::{LANES, Logit};
 use crate::grid::{Progress, Stopped, chunk, fill_chunks};

@@ -1,6 +1,7 @@
 //! The gradient of the cross-entropy of tokens with respect to their logits.
 
-use super::scores::{PART, Unscorable, rows_per_chunk};
+use super::passes::{PART, rows_per_chunk};
+use super::scores::Unscorable;
 use super::targets::Targets;
 use super::terms::{Exponential, Logit};
 use super::transform::{Steps, Transform};

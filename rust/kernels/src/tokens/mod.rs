@@ -11,6 +11,7 @@ mod largest;
 mod log_sum_exp;
 mod moments;
 mod pairs;
+mod passes;
 mod perplexity;
 mod product;
 mod ranks;

@@ -2,8 +2,9 @@
 
 use super::columns::{Beside, Column};
 use super::fold::{BLOCK, Fold, Folded, block_max};
+use super::passes::PART;
 use super::ranks::Sought;
-use super::scores::{Asked, PART};
+use super::scores::Asked;
 use super::targets::Targets;
 use super::terms::Logit;
 use crate::named::Named;

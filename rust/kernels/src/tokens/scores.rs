@@ -2,31 +2,17 @@
 
 use super::columns::{Beside, Column, Folds};
 use super::entropy::EntropySums;
-use super::fold::{BLOCK, Fold, Folded};
 use super::log_sum_exp::SumExp;
 use super::moments::MomentSums;
-use super::ranks::Sought;
-use super::reading::{Finish, MergeParts, Plan, Read, TILE};
+use super::passes::score;
+use super::reading::Plan;
 use super::targets::Targets;
 use super::terms::Logit;
-use crate::grid::{Pace, Progress, Stopped, chunk, chunks, fill_chunks};
+use crate::grid::{Progress, Stopped, chunks};
 use crate::memory::{self, NoMemory};
 use crate::named::Named;
 use crate::rows::Source;
-use crate::simd::dispatch;
-use std::ops::{Index, Range};
-
-/// Bytes of logits per chunk: enough that handing it to a thread costs little beside it, and read far more quickly than
-/// Ctrl-C must be answered.
-const CHUNK_BYTES: usize = 1 << 20;
-/// The most rows per chunk: their sums are kept until the chunk is done.
-const CHUNK_ROWS: usize = 1 << 12;
-/// Elements of a row that are read by one thread. The sums of the parts of a longer row are put together in their order,
-/// so that they do not depend on the number of threads.
-pub(super) const PART: usize = 1 << 18;
-/// Elements of all rows that are read before the next, where rows are computed from what they share.
-const STRIP: usize = 4 * BLOCK;
-const _: () = assert!(PART.is_multiple_of(STRIP) && STRIP.is_multiple_of(BLOCK));
+use std::ops::Index;
 
 /// What to compute.
 #[derive(Clone, Copy, Debug)]
@@ -151,193 +137,12 @@ pub fn token_scores<T: Logit>(
     Ok(scores.map(|scores| TokenScores { counted, ..scores }))
 }
 
-fn score<T: Logit, F: Fold<T>>(
-    plan: Plan<'_, T>,
-    progress: Progress<'_>,
-) -> Result<Result<TokenScores, Unscorable>, Stopped> {
-    let count = plan.rows();
-    let mut scores = TokenScores::empty(count, plan.targets, plan.asked.columns)?;
-    let refused = match plan.source {
-        Source::Made(rows) if rows.shares() => in_strips::<T, F>(plan, &mut scores, progress)?,
-        _ if plan.source.width() > PART => in_parts::<T, F>(plan, &mut scores, progress)?,
-        _ => at_once::<T, F>(plan, &mut scores, progress)?,
-    };
-    match refused {
-        Some(row) => Ok(Err(offender(plan.source, row, progress)?)),
-        None => Ok(Ok(scores)),
-    }
-}
-
-/// What is known of some rows, or of one part of each, while they are read.
-pub(super) struct Held<T: Logit, F> {
-    pub rows: Vec<Folded<T, F>>,
-    pub sought: Vec<Sought<T::Real>>,
-}
-
-impl<T: Logit, F: Fold<T>> Held<T, F> {
-    fn new(rows: usize, per_row: usize) -> Result<Self, NoMemory> {
-        let sought = memory::filled(rows.saturating_mul(per_row), Sought::none())?;
-        Ok(Held { rows: memory::filled(rows, Folded::new())?, sought })
-    }
-}
-
-/// Reads the rows from `rows.start` on, in parts where they are long.
-pub(super) fn held<T: Logit, F: Fold<T>>(
-    plan: Plan<'_, T>,
-    rows: Range<usize>,
-) -> Result<Held<T, F>, NoMemory> {
-    let (width, per_row) = (plan.source.width(), plan.targets.per_row);
-    let parts = chunks(width, PART).max(1);
-    let mut held = Held::<T, F>::new(rows.len() * parts, per_row)?;
-    let mut tile = tile(plan.source)?;
-    let (mut folded, mut sought) = (&mut held.rows[..], &mut held.sought[..]);
-    for part in 0..parts {
-        let (these, rest) = folded.split_at_mut(rows.len());
-        let (those, others) = sought.split_at_mut(rows.len() * per_row);
-        let columns = chunk(part, width, PART);
-        dispatch(Read { plan, first: rows.start, columns, folded: these, sought: those, tile: &mut tile });
-        (folded, sought) = (rest, others);
-    }
-    if parts > 1 {
-        dispatch(MergeParts { rows: rows.len(), per_row, folded: &mut held.rows, sought: &mut held.sought });
-        held.rows.truncate(rows.len());
-        held.sought.truncate(rows.len() * per_row);
-    }
-    Ok(held)
-}
-
-/// The memory in which the blocks of rows are computed; empty where the rows lie in memory.
-pub(super) fn tile<T: Logit>(source: Source<'_, T>) -> Result<Vec<T>, NoMemory> {
-    memory::filled(source.together(TILE) * BLOCK, T::default())
-}
-
-/// How many rows of that size are a chunk.
-pub(super) fn rows_per_chunk(row_bytes: usize) -> usize {
-    (CHUNK_BYTES / row_bytes.max(1)).clamp(1, CHUNK_ROWS)
-}
-
-/// Reads and scores chunk after chunk of rows. Returns the first row that cannot be scored.
-fn at_once<T: Logit, F: Fold<T>>(
-    plan: Plan<'_, T>,
-    scores: &mut TokenScores,
-    progress: Progress<'_>,
-) -> Result<Option<usize>, Stopped> {
-    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.targets.per_row);
-    let row_bytes = (width * size_of::<T>()).max(1);
-    let size = rows_per_chunk(row_bytes);
-    let pieces = scores.pieces(count, size, per_row)?;
-    let mut rows_done = |done: usize| progress((done * size).min(count));
-    let bytes = count.saturating_mul(row_bytes);
-    let refused = fill_chunks(pieces, bytes, &mut rows_done, |index, out| -> Result<_, NoMemory> {
-        let rows = chunk(index, count, size);
-        let held = held::<T, F>(plan, rows.clone())?;
-        Ok(dispatch(Finish { plan, first: rows.start, folded: &held.rows, sought: &held.sought, out }))
-    })?;
-    Ok(refused.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next())
-}
-
-/// As [`at_once`], for rows so long that parts of a row are read by several threads.
-fn in_parts<T: Logit, F: Fold<T>>(
-    plan: Plan<'_, T>,
-    scores: &mut TokenScores,
-    progress: Progress<'_>,
-) -> Result<Option<usize>, Stopped> {
-    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.targets.per_row);
-    let parts = chunks(width, PART);
-    let mut held = Held::<T, F>::new(count.saturating_mul(parts), per_row)?;
-    // The first part of each row, then the second of each, and so on.
-    let size = plan.source.together(TILE).max(1);
-    let mut items = Vec::new();
-    let (mut folded, mut sought) = (&mut held.rows[..], &mut held.sought[..]);
-    for part in 0..parts {
-        for rows in (0..chunks(count, size)).map(|index| chunk(index, count, size)) {
-            let (these, rest) = folded.split_at_mut(rows.len());
-            let (those, others) = sought.split_at_mut(rows.len() * per_row);
-            memory::push(&mut items, (chunk(part, width, PART), rows.start, these, those))?;
-            (folded, sought) = (rest, others);
-        }
-    }
-    let mut rows_done = |done: usize| progress((done * size).min(count * parts) / parts);
-    let bytes = count.saturating_mul(width * size_of::<T>());
-    let read = fill_chunks(items, bytes, &mut rows_done, |_, item| -> Result<(), NoMemory> {
-        let (columns, first, folded, sought) = item;
-        dispatch(Read { plan, first, columns, folded, sought, tile: &mut tile(plan.source)? });
-        Ok(())
-    })?;
-    read.into_iter().collect::<Result<(), _>>()?;
-    finish_parts(plan, held, scores, progress)
-}
-
-/// As [`at_once`], for rows that are computed from what they share: the same columns of all rows, and then the next.
-fn in_strips<T: Logit, F: Fold<T>>(
-    plan: Plan<'_, T>,
-    scores: &mut TokenScores,
-    progress: Progress<'_>,
-) -> Result<Option<usize>, Stopped> {
-    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.targets.per_row);
-    let parts = chunks(width, PART);
-    let mut held = Held::<T, F>::new(count.saturating_mul(parts), per_row)?;
-    let size = plan.source.together(TILE).max(1);
-    for start in (0..width).step_by(STRIP) {
-        let (part, columns) = (start / PART, start..width.min(start + STRIP));
-        let folded = held.rows[part * count..][..count].chunks_mut(size);
-        let sought = held.sought[part * count * per_row..][..count * per_row].chunks_mut(size * per_row);
-        let items = memory::collected(folded.zip(sought))?;
-        let bytes = count.saturating_mul(STRIP * size_of::<T>());
-        let mut rows_done = |_| progress(count * start / width);
-        let read = fill_chunks(items, bytes, &mut rows_done, |index, item| -> Result<(), NoMemory> {
-            let ((folded, sought), first, columns) = (item, index * size, columns.clone());
-            dispatch(Read { plan, first, columns, folded, sought, tile: &mut tile(plan.source)? });
-            Ok(())
-        })?;
-        read.into_iter().collect::<Result<(), _>>()?;
-    }
-    finish_parts(plan, held, scores, progress)
-}
-
-/// Puts the parts of rows together and fills the columns.
-fn finish_parts<T: Logit, F: Fold<T>>(
-    plan: Plan<'_, T>,
-    mut held: Held<T, F>,
-    scores: &mut TokenScores,
-    progress: Progress<'_>,
-) -> Result<Option<usize>, Stopped> {
-    let (count, per_row) = (plan.rows(), plan.targets.per_row);
-    dispatch(MergeParts { rows: count, per_row, folded: &mut held.rows, sought: &mut held.sought });
-    let pieces = scores.pieces(count, CHUNK_ROWS, per_row)?;
-    let refused = fill_chunks(pieces, 0, &mut |_| progress(count), |index, out| {
-        let rows = chunk(index, count, CHUNK_ROWS);
-        let sought = &held.sought[rows.start * per_row..rows.end * per_row];
-        dispatch(Finish { plan, first: rows.start, folded: &held.rows[rows], sought, out })
-    })?;
-    Ok(refused.into_iter().flatten().next())
-}
-
-/// Finds out why a row has no softmax.
-#[cold]
-pub(super) fn offender<T: Logit>(
-    source: Source<'_, T>,
-    row: usize,
-    progress: Progress<'_>,
-) -> Result<Unscorable, Stopped> {
-    let mut pace = Pace::new(progress);
-    let mut block = memory::filled(BLOCK, T::default())?;
-    for start in (0..source.width()).step_by(BLOCK) {
-        let columns = start..(start + BLOCK).min(source.width());
-        let values = source.part(row, columns, &mut block).iter().map(|x| x.to_f64());
-        if let Some((place, value)) = values.enumerate().find(|&(_, x)| x.is_nan() || x == f64::INFINITY) {
-            return Ok(Unscorable::Logit { row, column: start + place, value });
-        }
-        pace.step()?;
-    }
-    Ok(Unscorable::NoMass { row })
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::rows::{MadeRows, Table};
     use crate::simd::{Bf16, Element, F16, Level, force};
+    use std::ops::Range;
     use std::sync::Mutex;
 
     fn go(_: usize) -> bool {
@@ -497,53 +302,6 @@ pub(super) mod tests {
     #[test]
     fn the_far_tail_is_log_sum_exp_and_not_log_of_softmax() {
         assert_eq!(score(&[0.0f32, -104.5], 2, &[1]).unwrap()[Column::Nll], [104.5]);
-    }
-
-    #[test]
-    fn a_row_read_in_parts_is_that_of_one_read_at_once() {
-        let width = 2 * PART + 12_345;
-        let mut row: Vec<f32> = logits(width, 10.0, 7).into_iter().map(|v| v as f32).collect();
-        row[width - 5] = 40.0;
-        row[PART + 3] = 40.0;
-        let table = Table::new(&row, width).unwrap();
-        let classes = [width as i64 - 5];
-        let targets = Targets::new(&classes);
-        let asked = Asked::from(Column::ALL);
-        let plan = Plan {
-            source: Source::Lent(&table),
-            targets,
-            counted: &[true],
-            asked,
-            beside: Beside::serving(Column::ALL),
-        };
-        let mut whole = Held::<f32, MomentSums>::new(1, 1).unwrap();
-        let (folded, sought) = (&mut whole.rows[..], &mut whole.sought[..]);
-        dispatch(Read { plan, first: 0, columns: 0..width, folded, sought, tile: &mut [] });
-        let mut scores = TokenScores::empty(1, targets, Column::ALL).unwrap();
-        let mut want = TokenScores::empty(1, targets, Column::ALL).unwrap();
-        assert_eq!(in_parts::<_, MomentSums>(plan, &mut scores, &mut go).unwrap(), None);
-        let out = want.columns.each_mut().map(|column| &mut column[..]);
-        dispatch(Finish { plan, first: 0, folded: &whole.rows, sought: &whole.sought, out });
-        for &column in Column::ALL {
-            let (got, want) = (scores[column][0], want[column][0]);
-            // Far below the maximum, the f32 exponentials depend on what they are relative to.
-            let bound = if matches!(column, Column::Entropy | Column::Varentropy) { 1e-5 } else { 1e-12 };
-            assert!((got - want).abs() <= bound * want.abs(), "{column:?} {got} {want}");
-        }
-        assert_eq!((scores[Column::Top][0], scores[Column::TopK][0]), ((PART + 3) as f64, 2.0));
-        let skipped = score(&row, width, &[-100]).unwrap();
-        assert!(skipped[Column::Nll][0].is_nan() && !skipped.counted[0]);
-        let mut bad = row.clone();
-        bad[width - 2] = f32::NAN;
-        let refused = score(&bad, width, &[3]).unwrap_err();
-        assert!(
-            matches!(refused, Unscorable::Logit { row: 0, column, .. } if column == width - 2),
-            "{refused:?}"
-        );
-        bad.fill(f32::NEG_INFINITY);
-        assert_eq!(score(&bad, width, &[3]), Err(Unscorable::NoMass { row: 0 }));
-        bad[PART + 1] = 0.0;
-        assert_eq!(score(&bad, width, &[3]).unwrap()[Column::LogZ], [0.0]);
     }
 
     /// The products of two columns of numbers: a table that never exists as a whole.
