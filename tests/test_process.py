@@ -12,7 +12,9 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from steelyard import _core
@@ -352,6 +354,23 @@ def test_token_scores_take_under_one_mebibyte_a_thread() -> None:
     contiguous, strided = map(int, run(script).split())
     assert contiguous < 2 * MIB
     assert strided < 2 * MIB
+
+
+@linux
+def test_a_base_file_is_never_decoded_whole(tmp_path: Path) -> None:
+    """64 MiB of codes, whose pages the map holds already, would be 128 MiB in float32."""
+    n_ctx, width = 512, 131_072
+    path = tmp_path / "base"
+    path.write_bytes(b"_logits_" + np.array([n_ctx, width, 1], np.int32).tobytes())
+    os.truncate(path, 20 + 4 * n_ctx + 255 * 2 * (width + 4))
+    script = MEMORY + textwrap.dedent(f"""
+        sy.threads(2)
+        base = sy.tokens.KLBase({str(path)!r})
+        logits = np.broadcast_to(np.zeros(base.n_vocab, np.float32), base.shape)
+        base.codes.max()
+        print(extra(lambda: sy.token_scores(logits, base.targets, baseline=base)))
+    """)
+    assert int(run(script)) < 2 * MIB
 
 
 @linux
