@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import steelyard as sy
-from examples.demo import corpus, pictures, run
+from examples.demo import corpus, pictures, quantise, run
 from examples.demo.counting import CountingModel, V
 from examples.demo.evaluate import evaluate, places, write_records
 from examples.demo.network import Network, Sizes, contexts, loglikelihood_slope
@@ -257,3 +257,25 @@ def test_the_demo_runs_and_longer_histories_win(tmp_path: Path, capfd: pytest.Ca
     assert runs["network"].score.size <= TINY.places
     scores = runs.scores()
     assert scores["unigram"].mean() < scores["bigram"].mean() < scores["trigram"].mean()
+    for name in quantise.STORED:
+        assert name in said
+        assert name in (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+    made = quantise.reports(
+        {name: tmp_path / "logits" / f"{name}.npy" for name in ("float32", *quantise.STORED)}, tmp_path / "logits"
+    )
+    assert 0 < made["float16"].kl.value < made["int4"].kl.value
+
+
+def test_weights_in_fewer_bits_are_the_nearest_that_there_are() -> None:
+    weights = np.random.default_rng(0).normal(size=(37, 5)).astype(np.float32)
+    weights[:7] = 0.0
+    four = quantise.in_4_bits(weights)
+    flat, stored = weights.reshape(-1), four.reshape(-1)
+    for start in range(0, flat.size, quantise.GROUP):
+        group, codes = flat[start : start + quantise.GROUP], stored[start : start + quantise.GROUP]
+        step = np.abs(group).max() / 7
+        assert np.abs(group - codes).max() <= step / 2 * (1 + 1e-5)
+        assert len(np.unique(codes)) <= 15
+    assert four.dtype == np.float32
+    np.testing.assert_array_equal(quantise.in_4_bits(four), four)
+    assert np.abs(quantise.in_16_bits(weights) - weights).max() <= 2.0**-11 * np.abs(weights).max()

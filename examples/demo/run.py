@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import steelyard as sy
 from steelyard import records, report
 
-from . import corpus, pictures
+from . import corpus, pictures, quantise
 from .corpus import Document
 from .counting import CountingModel
 from .evaluate import Evaluated, evaluate, places, write_records
@@ -62,7 +62,19 @@ def main(output: Path = ROOT / "demo-output", plan: Plan | None = None) -> None:
     made = report.build(records.read(path), baseline=BASELINE, sections=sections)
     made.to_html(page)
     print(made)
+    _quantise(network, held_out, every, output)
     print(f"\nRecords: {path}\nReport:  {page}")
+
+
+def _quantise(network: Network, held_out: list[Document], every: int, output: Path) -> None:
+    """Dump the logits of the network with weights of 32, 16 and 4 bits, and report what the fewer bits cost."""
+    folder = output / "logits"
+    paths = quantise.dumps(network, held_out, every, folder)
+    for name, made in quantise.reports(paths, folder).items():
+        print(f"\nThe network with weights in {name} (`steelyard compare-logits` prints this from the files, too):\n")
+        made.to_html(output / f"{name}.html")
+        print(made)
+    print(f"\nLogits:  {folder}, a page for each: {', '.join(f'{name}.html' for name in quantise.STORED)}")
 
 
 def _steps(n: int, what: str) -> Iterator[int]:
