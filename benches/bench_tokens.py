@@ -249,6 +249,27 @@ def base_file() -> Row:
     )
 
 
+def sketched() -> Row:
+    """sketch, k = 64, f32 [1024, 128256]"""
+    x = 3 * np.random.default_rng(0).standard_normal((ROWS_, CLASSES), np.float32)
+
+    def largest() -> Any:
+        ids = np.argpartition(x, CLASSES - 64, axis=-1)[:, CLASSES - 64 :]
+        return np.sort(np.take_along_axis(x, ids, -1), axis=-1)[:, ::-1]
+
+    return Row(
+        work=f"sketch (64 largest, log Z, tail, entropy), f32 [{ROWS_}, {CLASSES}]",
+        ours=lambda: sy.tokens.sketch(x),
+        peer=largest,
+        against="the 64 largest alone by `numpy.argpartition`",
+        package="numpy",
+        at_least=2.0,
+        limit=lambda: sy.token_scores(x, np.zeros(ROWS_, np.int64), columns="entropy"),
+        limit_bytes=x.nbytes,
+        agree=lambda ours, peer: np.testing.assert_array_equal(ours.logits, peer),
+    )
+
+
 def by_classes() -> Growth:
     """NLL, f32, by classes"""
 
@@ -287,5 +308,15 @@ def by_threads() -> Growth:
     return Growth(work=work, unit="logit", sizes=(1, 2), make=make, units=logits.size)
 
 
-ROWS = [nll_f32, nll_bf16, all_columns, one_long_row, two_models, base_file, from_hidden, forward_and_backward]
+ROWS = [
+    nll_f32,
+    nll_bf16,
+    all_columns,
+    one_long_row,
+    two_models,
+    sketched,
+    base_file,
+    from_hidden,
+    forward_and_backward,
+]
 GROWTH = [by_classes, by_tokens, by_threads]

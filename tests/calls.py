@@ -113,6 +113,17 @@ def _(n: int) -> Any:
     return base, against_base((np.broadcast_to(uniform(1000, dtype=np.float32), base.shape), base))
 
 
+@row("sketch", "tokens.sketch", call=sy.tokens.sketch)
+def _(n: int) -> Any:
+    return uniform(20 * n, dtype=np.float32).reshape(-1, 1000)
+
+
+@row("Sketch.kl", "tokens.Sketch", call=lambda d: d[0].kl(d[1]))
+def _(n: int) -> Any:
+    base, new = uniform(20 * n, dtype=np.float32), uniform(20 * n, 1, dtype=np.float32)
+    return sy.tokens.sketch(base.reshape(-1, 1000)), new.reshape(-1, 1000)
+
+
 @row("token_scores: a mask", "token_scores", call=lambda d: sy.token_scores(*d))
 def _(n: int) -> Any:
     return np.zeros((4 * n, 2), np.float32), np.tile(np.array([0, -100]), 2 * n)

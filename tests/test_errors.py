@@ -120,6 +120,8 @@ CALLS = [
          "label_smoothing": 0.1, "ignore_index": None, "progress": False},
     ),
     Call("KLBase.figures", WRITTEN.figures, {"scores": sy.token_scores(BASE_LOGITS, WRITTEN.targets, baseline=WRITTEN)}),
+    Call("sketch", sy.tokens.sketch, {"logits": LOGITS, "k": 2, "where": TARGETS >= 0, "progress": False}),
+    Call("Sketch.kl", sy.tokens.sketch(LOGITS, 2).kl, {"logits": LOGITS + 0.5, "progress": False}),
     Call("TokenScores.by", SCORED.by, {"documents": np.arange(SCORED.nll.shape[0]), "n_bytes": None, "share": 0.5}),
     Call(
         "reliability of tokens",

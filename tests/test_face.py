@@ -27,11 +27,13 @@ ROOMS = {
     "tokens": {
         "KLBase",
         "KLFigures",
+        "Sketch",
         "TokenScores",
         "PerplexityState",
         "TokenState",
         "Window",
         "Windows",
+        "sketch",
         "tensors",
         "windows",
     },
@@ -149,6 +151,7 @@ def results() -> dict[str, Any]:
         "infinite perplexity": sy.perplexity(np.array([[1.0, np.inf], [2.0, 3.0]])),
         "tokens": sy.token_scores(table.astype(np.float32), [0, 1, -100, 0]),
         "figures": _figures(),
+        "sketch": sy.tokens.sketch(table.astype(np.float32), 1),
         "windows": sy.tokens.windows(100, context=16, stride=8),
         "window": sy.tokens.windows(100, context=16, stride=8, bos="first")[0],
         "reliability": sy.reliability([0.2, 0.8, 0.9], [0, 1, 1], n_bins=4),
@@ -182,7 +185,7 @@ def test_results_are_frozen_and_their_arrays_read_only(name: str) -> None:
     assert [a.shape for a in arrays(result) if a.flags.writeable] == []
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("tokens", "window", "step")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("tokens", "sketch", "window", "step")])
 def test_results_are_json_ready(name: str) -> None:
     plain = results()[name].to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == json.loads(json.dumps(plain))

@@ -123,6 +123,18 @@ def token_pairs(
     progress: _Progress = None,
 ) -> tuple[NDArray[np.bool_], list[list[NDArray[np.float64]]]]: ...
 def coded_rows(logits: NDArray[Any], *, progress: _Progress = None) -> NDArray[np.uint16]: ...
+def token_sketch(
+    logits: NDArray[Any], *, k: int, counted: NDArray[np.bool_] | None = None, progress: _Progress = None
+) -> tuple[NDArray[np.int32], list[NDArray[np.float64]]]: ...
+def sketch_kl(
+    logits: NDArray[Any],
+    ids: NDArray[np.int32],
+    kept: NDArray[np.float64],
+    log_z: NDArray[np.float64],
+    tail: NDArray[np.float64],
+    *,
+    progress: _Progress = None,
+) -> NDArray[np.float64]: ...
 def sequence_nll(nll: NDArray[np.float64], counted: NDArray[np.bool_], *, rows: int) -> NDArray[np.float64]: ...
 
 class _Perplexity(TypedDict):

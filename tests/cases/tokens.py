@@ -12,7 +12,7 @@ from steelyard import _core, token_scores, token_scores_from_hidden
 from steelyard._arrays import floats
 from steelyard._registries import names
 from steelyard.reference import tokens as reference
-from steelyard.tokens import PerplexityState
+from steelyard.tokens import PerplexityState, sketch
 from steelyard.tokens._asked import OF_BASE
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
@@ -200,6 +200,34 @@ def _codes_by_formula(inputs: Inputs) -> Outputs:
     return {name: found[name] for name in CODED_COLUMNS} | {"counted": nll["counted"], "nll": nll["nll"]}
 
 
+def _sketched(inputs: Inputs) -> Outputs:
+    """Sketches of the baseline where a target counts, and the bounds of the model against them."""
+    base = sketch(inputs["baseline"], KEPT, where=inputs["targets"] != IGNORED)
+    return {name: getattr(base, name) for name in SKETCH} | {"kl": base.kl(inputs["logits"])}
+
+
+def _sketched_by_formula(inputs: Inputs) -> Outputs:
+    new, base = (inputs[name].astype(np.float64) for name in ("logits", "baseline"))
+    k = min(KEPT, base.shape[-1])
+    found: dict[str, Any] = {name: np.full(len(base), np.nan) for name in ("log_z", "tail", "entropy", "kl")}
+    kept = np.float64 if inputs["baseline"].dtype == np.float64 else np.float32
+    found |= {"ids": np.full((len(base), k), -1, np.int32), "logits": np.full((len(base), k), np.nan, kept)}
+    for row in np.flatnonzero(inputs["targets"] != IGNORED):
+        for name, value in reference.sketch(base[row], k).items():
+            found[name][row] = value
+        found["kl"][row] = reference.sketch_kl(new[row], base[row], k)
+    return found
+
+
+SKETCH = ("ids", "logits", "log_z", "tail", "entropy")
+KEPT = 7
+SKETCH_BOUNDS = {
+    **dict.fromkeys(("log_z", "tail"), _of_f64(3e-6, 3e-11)),
+    "entropy": _of_f64(1e-5, 1e-11),
+    "kl": _of_f64(1.2e-5, 5e-11),
+}
+
+
 def _many_rows(dtype: str, rows: int) -> Inputs:
     return _logits(dtype, 17, rows)
 
@@ -330,6 +358,15 @@ CASES = [
             **dict.fromkeys(("kl", "tv", "kl_llama_cpp"), _of_f64(1.2e-5, 2e-6)),
             **dict.fromkeys(("delta_p", "nll"), _of_f64(2e-6, 2e-11)),
         },
+    ),
+    Case(
+        name="tokens.sketch",
+        covers=("token_sketch", "sketch_kl"),
+        make=_two_models,
+        run=_sketched,
+        reference=_sketched_by_formula,
+        lengths=(1, 2, 33, 1025, 4099),
+        bound=SKETCH_BOUNDS,
     ),
     Case(
         name="tokens.sequence_nll",

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from .. import _core
 
 __all__ = [
-    "coded_rows", "decoded_rows", "mean_nll", "same_mean", "sequence_nll", "token_gradients", "token_pairs",
-    "token_scores", "token_scores_from_hidden",
+    "coded_rows", "decoded_rows", "mean_nll", "same_mean", "sequence_nll", "sketch", "sketch_kl", "token_gradients",
+    "token_pairs", "token_scores", "token_scores_from_hidden",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -337,6 +337,26 @@ def decoded_rows(codes: NDArray[np.uint16], n_vocab: int) -> NDArray[np.float32]
     numbers = np.ascontiguousarray(codes[..., :4]).view(np.float32)
     found: NDArray[np.float32] = numbers[..., :1] * codes[..., 4 : 4 + n_vocab].astype(np.float32) + numbers[..., 1:]
     return found
+
+
+def sketch(row: Floats, k: int) -> dict[str, Any]:
+    """The k largest logits of a row with their classes, log Z, the probability of all other classes, the entropy."""
+    ids = np.argsort(-row, kind="stable")[:k]
+    rest = np.delete(row, ids)
+    tail = math.exp(log_sum_exp(rest) - log_sum_exp(row)) if rest.max(initial=-np.inf) > -np.inf else 0.0
+    return {"ids": ids, "logits": row[ids], "log_z": log_sum_exp(row), "tail": tail, "entropy": entropy(row, 0)}
+
+
+def sketch_kl(new: Floats, base: Floats, k: int) -> float:
+    """KL divergence of two rows in which all but the k largest classes of the base are one: at most that of all."""
+    ids = sketch(base, k)["ids"]
+
+    def merged(row: Floats) -> Floats:
+        log_p = _log_softmax(row)
+        rest = np.delete(log_p, ids)
+        return np.append(log_p[ids], log_sum_exp(rest) if rest.max(initial=-np.inf) > -np.inf else -np.inf)
+
+    return _divergence(merged(new), merged(base))
 
 
 def sequence_nll(nll: Floats, counted: NDArray[np.bool_]) -> Floats:

@@ -1,4 +1,4 @@
-"""Language-model scoring: negative log-likelihoods of tokens from logits, perplexity with its interval, and windows."""
+"""Language-model scoring: NLL of tokens from logits, perplexity with its interval, windows, sketches of models."""
 
 from .._safetensors import tensors
 from ._llama_cpp import KLFigures
@@ -7,9 +7,11 @@ from .kl_base import KLBase
 from .perplexity import PerplexityState, perplexity
 from .plan import Window, Windows, windows
 from .scores import TokenScores, token_scores
+from .sketch import Sketch, sketch
 from .token_state import TokenState
 
 __all__ = [
-    "KLBase", "KLFigures", "PerplexityState", "TokenScores", "TokenState", "Window", "Windows", "perplexity", "tensors",
+    "KLBase", "KLFigures", "PerplexityState", "Sketch", "TokenScores", "TokenState", "Window", "Windows", "perplexity",
+    "sketch", "tensors",
     "token_scores", "token_scores_from_hidden", "windows",
 ]  # fmt: skip

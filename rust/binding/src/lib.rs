@@ -77,6 +77,8 @@ mod _core {
     #[pymodule_export]
     use crate::tokens::scores::{sequence_nll, token_scores};
     #[pymodule_export]
+    use crate::tokens::sketch::{sketch_kl, token_sketch};
+    #[pymodule_export]
     use crate::uncertainty::EstimateTotals;
     #[pymodule_export]
     use crate::uncertainty::{

@@ -5,3 +5,4 @@ pub mod hidden;
 pub mod pairs;
 pub mod perplexity;
 pub mod scores;
+pub mod sketch;

@@ -173,7 +173,7 @@ pub fn refused(
         ),
         Unscorable::NoMass { row } => format!(
             "{name}: expected at least one class above -inf in every row that counts; got none in row [{}]; \
-             leave the row out by ignore_index",
+             leave the row out by where",
             place(row)
         ),
     })

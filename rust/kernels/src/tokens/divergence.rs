@@ -153,6 +153,12 @@ fn pair<I: Isa, R: Exponential>(new: R, base: R, of: [Normaliser; 2]) -> Pair<R>
     }
 }
 
+/// The term q log(q / p) - q + p of a class with log-probabilities log p (new) and log q (base), neither above 0.
+#[inline(always)]
+pub fn kl_term<I: Isa>(new: f64, base: f64) -> f64 {
+    pair::<I, f64>(new, base, [Normaliser::default(); 2]).kl
+}
+
 /// `K` sums over pairs of logits.
 trait Pairs<const K: usize> {
     /// What a pair adds to each of them.

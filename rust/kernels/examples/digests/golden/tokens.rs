@@ -10,9 +10,9 @@ use steelyard_kernels::rows::{Source, Table};
 use steelyard_kernels::simd::{self, Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{
-    Asked, Batch, CodedRows, Column, Exponential, Logit, Loss, Models, PairColumn, Per, Targets, Totals,
-    Transform, Transformed, Unit, coded_length, encode_rows, pair_scores, stratified_perplexity, sum_batch,
-    token_gradients, token_scores, token_scores_from_hidden,
+    Asked, Batch, CodedRows, Column, Exponential, Logit, Loss, Models, PairColumn, Per, Sketch, Sketched,
+    Targets, Totals, Transform, Transformed, Unit, coded_length, encode_rows, pair_scores, sketch_kl,
+    stratified_perplexity, sum_batch, token_gradients, token_scores, token_scores_from_hidden, token_sketch,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -34,6 +34,9 @@ pub const TABLE: &[Entry] = &[
     entry("tokens.pair_scores", "bfloat16", pairs::<Bf16>),
     entry("tokens.coded_rows", "float32", coded::<f32>),
     entry("tokens.coded_rows", "bfloat16", coded::<Bf16>),
+    entry("tokens.sketch", "float32", sketch::<f32>),
+    entry("tokens.sketch", "float64", sketch::<f64>),
+    entry("tokens.sketch", "bfloat16", sketch::<Bf16>),
     entry("tokens.perplexity", "float64", perplexity),
     entry("tokens.perplexity_strata", "float64", strata),
 ];
@@ -166,6 +169,27 @@ fn coded<T: Draw + Logit>(n: usize) -> Run {
             digest.of(column.name()).doubles(&scores[column]);
         }
         digest.of("nll").doubles(&scores.base[Column::Nll]);
+    })
+}
+
+/// Sketches of one model's logits, and the bounds of another's against them.
+fn sketch<T: Draw + Logit>(n: usize) -> Run {
+    let width = n.clamp(1, WIDEST);
+    let k = width.min(33);
+    let [new, base]: [Vec<T>; 2] = [46, 47].map(|stream| tame(n / width * width, stream));
+    Box::new(move |digest| {
+        let [a, b] = [&new, &base].map(|rows| given(Table::new(rows, width).ok_or("rows of no class")));
+        let Sketch { ids, logits, log_z, tail, entropy } =
+            given(given(token_sketch(&b, k, None, &mut |_| true)));
+        let of = Sketched { k, ids: &ids, logits: &logits, log_z: &log_z, tail: &tail };
+        let kl = given(given(sketch_kl(&a, of, &mut |_| true)));
+        let classes = digest.of("ids");
+        for &id in &ids {
+            classes.word(id as u64);
+        }
+        for (name, values) in [("logits", logits), ("tail", tail), ("entropy", entropy), ("kl", kl)] {
+            digest.of(name).doubles(&values);
+        }
     })
 }
 
