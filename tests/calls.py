@@ -80,7 +80,12 @@ def _(n: int) -> Any:
     return new.reshape(-1, 1000), base.reshape(-1, 1000), np.zeros(n // 100, np.int64)
 
 
-@row("token_scores_from_hidden", "token_scores_from_hidden", call=lambda d: sy.token_scores_from_hidden(*d))
+@row(
+    "token_scores_from_hidden",
+    "token_scores_from_hidden",
+    "tokens.token_scores_from_hidden",
+    call=lambda d: sy.token_scores_from_hidden(*d),
+)
 def _(n: int) -> Any:
     hidden, weight = uniform(n, dtype=np.float32), uniform(100 * 100, 1, dtype=np.float32)
     return hidden.reshape(-1, 100), weight.reshape(-1, 100), np.zeros(n // 100, np.int64)
