@@ -170,6 +170,19 @@ def test_exit_codes(folder: Path, capsys: Any) -> None:
     assert capsys.readouterr().out == ""
 
 
+def test_equal_models_have_no_interval_but_for_answers() -> None:
+    made = report.compare_logits(LOGITS[:, :-1], LOGITS[:, :-1], TARGETS, margin_kl=0.1, margin_flips=0.5)
+    assert (made.kl.value, made.kl.low, made.kl.high, made.delta_p.high) == (0.0, None, None, None)
+    assert made.flips.high > 0
+    assert [margin.verdict for margin in made.margins] == ["undecided", "undecided", "not_worse"]
+    assert all(band.kl.high is None for band in made.positions)
+
+
+def test_a_share_is_at_most_one() -> None:
+    with pytest.raises(ValueError, match="margin_flips: expected a share from 0 to 1"):
+        report.compare_logits(NEAR[:, :-1], LOGITS[:, :-1], TARGETS, margin_flips=2)
+
+
 def test_what_is_printed(folder: Path, capsys: Any) -> None:
     assert command(folder, "base.kld", "near-whole.npy", "--margin", "0.05", "--vocabulary", "vocabulary.json") == 0
     text = capsys.readouterr().out

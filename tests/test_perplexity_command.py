@@ -105,7 +105,29 @@ def test_shards_are_one_model_and_documents_may_straddle_them(folder: Path) -> N
     assert of_rows.low == pytest.approx(want.low, rel=1e-13)
     assert [m.name for m in report.perplexity(dumps=files, names=["x", "y", "z"]).models] == ["x", "y", "z"]
     with pytest.raises(RecordError, match=r"^big: expected files of one model that have the same arrays"):
-        report.perplexity(dumps=[files[0], dump(folder / "big-00002-of-00003.npz", parts[1])])
+        report.perplexity(dumps=[files[0], dump(folder / "big-00002-of-00003.npz", parts[1]), files[2]])
+    for some in (files[:2], [files[0], files[0], files[2]]):
+        with pytest.raises(RecordError, match=r"expected parts 1 to 3|expected each file once"):
+            report.perplexity(dumps=some)
+
+
+def test_files_of_one_name_in_two_folders_are_two_models(folder: Path) -> None:
+    for name in ("f16", "q4"):
+        (folder / name).mkdir()
+        dump(folder / name / "logits.npz", slice(0, 4))
+    files = ["f16/logits.npz", "q4/logits.npz"]
+    assert [m.name for m in report.perplexity(dumps=files).models] == ["f16/logits", "q4/logits"]
+    with pytest.raises(RecordError, match="expected each file once"):
+        report.perplexity(dumps=[files[0], "q4/../f16/logits.npz"])
+
+
+def test_tokens_that_do_not_count_are_told(folder: Path) -> None:
+    targets = T.copy()
+    targets[:, 0] = -100
+    np.savez("some.npz", logits=X, targets=targets)
+    notes = report.perplexity(dumps=["some.npz"]).notes
+    out = np.count_nonzero(targets == -100)
+    assert any(f"{out} tokens of {T.size:,} not counted" in note for note in notes)
 
 
 def test_one_text_has_no_interval_and_an_impossible_token_an_infinite_perplexity(folder: Path) -> None:
@@ -120,7 +142,7 @@ def test_one_text_has_no_interval_and_an_impossible_token_an_infinite_perplexity
     made = report.perplexity(dumps=["inf.npz"])
     assert made.models[0].perplexity.value == math.inf
     said = "inf: no mean of the documents' perplexities, since that of 1 of 12 documents is infinite"
-    assert made.notes == (said,)
+    assert made.notes[-1] == said
     assert "inf" in str(made)
 
 
@@ -218,7 +240,7 @@ def test_logs_of_servers_are_records(folder: Path, capsys: pytest.CaptureFixture
         (["objects.npz"], "objects.npz: expected arrays of numbers or texts"),
         (
             ["logits.npy"],
-            "logits.npy: expected an array 'targets'; got an array without a name; name it with --tensors",
+            "logits.npy: expected an array 'targets'; got an array without a name; name its file with --targets",
         ),
         (["other.npz"], "other.npz: expected an array 'logits'; got 'scores', 'targets'"),
         (["other.npz", "--tensors", "logits=x"], "other.npz: expected an array 'x'; got 'scores', 'targets'"),

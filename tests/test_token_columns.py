@@ -15,7 +15,7 @@ import steelyard as sy
 from steelyard import _core
 from steelyard._registries import names
 from steelyard.reference import tokens as reference
-from steelyard.tokens._asked import OF_ROW
+from steelyard.tokens._asked import OF_BASE, OF_ROW
 
 from .cases import as_dtype, normalish, words
 
@@ -272,7 +272,7 @@ def test_the_bounds_on_the_result_hold(dtype: str) -> None:
     want = {**reference.token_scores(x, t), **reference.token_pairs(x, y, t)}
     assert s.precision == dtype
     bounds = s.error_bounds
-    assert set(want) - set(bounds) == {"counted", "mean_logit", "label_smoothed"}
+    assert set(want) - set(bounds) == {"counted", "mean_logit", "label_smoothed", *OF_BASE}
     for name, (absolute, relative) in bounds.items():
         error = np.abs(getattr(s, name) - want[name])
         assert (error <= absolute + relative * np.abs(want[name]) + 1e-13).all(), name

@@ -154,6 +154,10 @@ def test_only_the_gradients_that_are_asked_for() -> None:
     ("call", "error", "words"),
     [
         (lambda x, t: cross_entropy(x, t.double()), TypeError, "target: expected a tensor of class indices"),
+        (lambda x, t: cross_entropy(x, t > 0), TypeError, "target: expected a tensor of class indices"),
+        (lambda x, t: cross_entropy(x, t.to("meta")), TypeError, "target: expected a dense CPU tensor"),
+        (lambda x, t: cross_entropy(x[:, :0], t), ValueError, "input: expected classes"),
+        (lambda x, t: linear_cross_entropy(x[:, :0], x[:, :0], t), ValueError, "weight: expected shape"),
         (lambda x, t: cross_entropy(x, t[:3]), ValueError, "target: expected shape"),
         (lambda x, t: cross_entropy(x.to("meta"), t), TypeError, "input: expected a dense CPU tensor"),
         (lambda x, t: cross_entropy(x.long(), t), TypeError, "input: expected a dense CPU tensor"),
@@ -171,3 +175,67 @@ def test_what_is_refused(call: Any, error: type[Exception], words: str) -> None:
     logits, target = batch(torch.float32)
     with pytest.raises(error, match=words):
         call(logits.detach(), target)
+
+
+def penalty(loss: torch.Tensor, x: torch.Tensor) -> None:
+    (slope,) = torch.autograd.grad(loss, x, create_graph=True)
+    (loss + slope.pow(2).sum()).backward()
+
+
+def test_a_gradient_that_is_differentiated_again_is_refused() -> None:
+    logits, target = batch(torch.float32)
+    with pytest.raises(RuntimeError, match="create_graph"):
+        penalty(cross_entropy(logits, target), logits)
+    hidden, weight = torch.randn(4, 8, requires_grad=True), torch.randn(9, 8)
+    with pytest.raises(RuntimeError, match="create_graph"):
+        penalty(linear_cross_entropy(hidden, weight, torch.zeros(4, dtype=torch.int64)), hidden)
+
+
+def test_linear_under_autocast() -> None:
+    generator = torch.Generator().manual_seed(5)
+    hidden, weight = (torch.randn(n, 8, generator=generator) for n in (5, 11))
+    target = torch.arange(5)
+    gradients = []
+    for enabled in (False, True):
+        leaves = [hidden.clone().requires_grad_(), weight.clone().requires_grad_()]
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            linear_cross_entropy(*leaves, target).backward()
+        gradients.append([leaf.grad for leaf in leaves])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_rows_that_do_not_count_leave_no_trace_in_the_gradient_of_the_weights() -> None:
+    hidden, weight = torch.randn(4, 8), torch.randn(9, 8, requires_grad=True)
+    hidden[1] = torch.nan
+    hidden.requires_grad_()
+    linear_cross_entropy(hidden, weight, torch.tensor([0, -100, 2, 3])).backward()
+    assert weight.grad is not None
+    assert hidden.grad is not None
+    assert weight.grad.isfinite().all()
+    assert hidden.grad[1].tolist() == [0.0] * 8
+
+
+def test_the_probabilities_of_a_linear_gradient_sum_to_one() -> None:
+    generator = torch.Generator().manual_seed(6)
+    hidden, weight = (torch.randn(n, 4096, generator=generator) for n in (6, 300))
+    leaves = [(100 * hidden).requires_grad_(), weight.requires_grad_(), torch.zeros(300, requires_grad=True)]
+    linear_cross_entropy(leaves[0], leaves[1], torch.arange(6), leaves[2], reduction="sum").backward()
+    assert leaves[2].grad is not None
+    assert abs(leaves[2].grad.sum().item()) < 1e-5
+
+
+def test_rows_with_gaps_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    from steelyard.torch import losses
+
+    whole = torch.randn(2, 5, 7)
+    seen: list[int] = []
+    scores = losses.token_scores
+
+    def spy(logits: torch.Tensor, *args: Any, **options: Any) -> Any:
+        seen.append(logits.data_ptr())
+        return scores(logits, *args, **options)
+
+    monkeypatch.setattr(losses, "token_scores", spy)
+    cross_entropy(whole[:, :-1].transpose(1, 2), torch.zeros(2, 4, dtype=torch.int64))
+    assert seen == [whole.data_ptr()]

@@ -141,3 +141,16 @@ def test_the_metric_refuses_what_torchmetrics_refuses(
             metric.update(preds, target)
     with pytest.raises(ValueError, match="ignore_index"):
         Perplexity(ignore_index=0.5)  # type: ignore[arg-type]
+
+
+def test_a_text_of_one_token_has_nothing_to_score_but_after_a_bos() -> None:
+    model = Bigrams()
+    assert token_log_probs(model, torch.tensor([1])).counted.tolist() == [False]
+    assert token_log_probs(model, torch.tensor([1]), bos=V).counted.tolist() == [True]
+
+
+def test_sums_of_the_metric_are_float64_again_after_a_state_of_fewer_digits() -> None:
+    metric = Perplexity()
+    metric.count = torch.tensor(2.0**24)
+    metric.update(torch.zeros(1, 1, 5), torch.tensor([[1]]))
+    assert metric.count.item() == 2**24 + 1

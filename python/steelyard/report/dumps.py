@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from .._progress import Progress
 from .._safetensors import is_safetensors, tensors
 from ..errors import RecordError, is_ours, keyword, sentence, value_error
 
-__all__ = ["ROLES", "Scored", "is_dump", "joined", "name_of", "scored"]
+__all__ = ["ROLES", "Scored", "is_dump", "joined", "names_of", "scored"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -97,7 +98,8 @@ def _arrays(path: str, beside: Mapping[str, str | None], names: Mapping[str, str
         if role not in found:
             fix = f"name it with {keyword('tensors', f'{role}=NAME')}"
             if role == "targets":
-                fix += f", or its file with {keyword('targets')}"
+                file = f"its file with {keyword('targets')}"
+                fix = f"name {file}" if isinstance(held, np.ndarray) else f"{fix}, or {file}"
             got = "an array without a name" if isinstance(held, np.ndarray) else _listed(held)
             raise RecordError(sentence(path, f"an array {role!r}", got, fix))
     return found
@@ -145,7 +147,9 @@ def _held(path: str) -> Any:
 
 
 def _not_arrays(path: str) -> RecordError:
-    return RecordError(sentence(path, "arrays of numbers or texts, as numpy.save and savez write them", "others"))
+    return RecordError(
+        sentence(path, "arrays of numbers or texts, as numpy.save and savez write them", "something else")
+    )
 
 
 def _flat(t: tokens.TokenScores, found: Mapping[str, Array]) -> Scored:
@@ -207,6 +211,52 @@ def joined(name: str, parts: Sequence[Scored]) -> Scored:
     )
 
 
-def name_of(path: str) -> str:
-    """What the model of a dump is called: the file's name without its ending, and without ``-00001-of-00003``."""
-    return re.sub(r"-[0-9]+-of-[0-9]+$", "", PurePath(path).stem)
+def names_of(paths: Sequence[str]) -> list[str]:
+    """What the model of each dump is called: the file's name without its ending and without ``-00001-of-00003``.
+
+    Files of one model are the parts of one folder, each once. Others that would have the same name are called by their
+    paths, and none may be given twice.
+    """
+    found = [_part_of(path) for path in paths]
+    twice = [path for path, times in Counter(map(os.path.realpath, paths)).items() if times > 1]
+    if twice:
+        raise RecordError(sentence(twice[0], "each file once", "it twice"))
+    for whole in dict.fromkeys(part.whole for part in found if part.of):
+        numbers = sorted(part.number for part in found if part.whole == whole)
+        if numbers != list(range(1, whole.of + 1)):
+            got = ", ".join(map(str, numbers))
+            raise RecordError(sentence(whole.stem, f"parts 1 to {whole.of} of the model, each once", got))
+    models = Counter(whole.stem for whole in {part.whole for part in found})
+    return [
+        part.whole.stem if models[part.whole.stem] == 1 else os.path.join(part.whole.folder, part.whole.stem)
+        for part in found
+    ]
+
+
+class _Whole(NamedTuple):
+    """The model that a file has a part of: its folder, its name, the file's ending, and how many parts there are."""
+
+    folder: str
+    stem: str
+    ending: str
+    of: int
+
+
+class _Part(NamedTuple):
+    """A file as part ``number`` of a model; ``of`` is 0 where it is all of it."""
+
+    whole: _Whole
+    number: int
+
+    @property
+    def of(self) -> int:
+        return self.whole.of
+
+
+def _part_of(path: str) -> _Part:
+    file = PurePath(path)
+    numbered = re.fullmatch(r"(.+)-([0-9]+)-of-([0-9]+)", file.stem)
+    if numbered is None:
+        return _Part(_Whole(str(file.parent), file.stem, file.suffix, 0), 0)
+    stem, number, of = numbered.groups()
+    return _Part(_Whole(str(file.parent), stem, file.suffix, int(of)), int(number))

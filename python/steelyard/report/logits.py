@@ -208,8 +208,10 @@ def compare_logits(
         if value is not None
     }
     for name, value in limits.items():
-        if not 0.0 <= value < math.inf:
-            raise value_error("margin" if name == "perplexity" else f"margin_{name}", "0 or more", f"{value:g}")
+        most = 1.0 if name == "flips" else math.inf
+        if not (0.0 <= value <= most and value < math.inf):
+            expected = "a share from 0 to 1" if name == "flips" else "0 or more"
+            raise value_error("margin" if name == "perplexity" else f"margin_{name}", expected, f"{value:g}")
     level = confidence_of(confidence_level, "two-sided").level
     of = scored(new, baseline, targets, documents=documents, vocabulary=vocabulary, progress=progress)
     known = np.isfinite(of.kl)
@@ -231,9 +233,9 @@ def compare_logits(
         },
         kl_largest=float(of.kl.max()),
         same_top=estimates.of(of.same_top), flips=estimates.flips(),
-        delta_p=estimates.of(of.delta_p), delta_p_rms=_root(estimates.of(of.delta_p * of.delta_p)),
+        delta_p=estimates.graded(of.delta_p), delta_p_rms=_root(estimates.graded(of.delta_p * of.delta_p)),
         margins=tuple(_margin(name, value, strict, lost) for name, value in limits.items()),
-        positions=_bands(of, known, _even(of.position), level), entropies=_bands(of, known, _tenths(of.entropy), level),
+        positions=_bands(estimates, _even(of.position)), entropies=_bands(estimates, _tenths(of.entropy)),
         documents=_documents(of, known), changed=_changed(of), figures=of.figures, infinite=lost,
         unit=of.unit, confidence_level=level, notes=of.notes, sources=tuple(sources), title=title,
         sample={"entropy": of.entropy[known][::every], "kl": of.kl[known][::every]},
@@ -252,8 +254,20 @@ class _Estimates:
         ids = None if clusters is None else clusters if keep is None else clusters[keep]
         return uncertainty.estimate(x, statistic, clusters=ids, confidence_level=self.level)
 
+    def graded(self, x: Floats, keep: NDArray[np.bool_] | None = None) -> Estimate:
+        """The mean of numbers that are no answers of yes and no, also where all of them are 0."""
+        if x.any():
+            return self.of(x, keep)
+        clusters = self.scores.clusters
+        found = None if clusters is None else len(np.unique(clusters if keep is None else clusters[keep]))
+        reason = "all are 0, and no spread is no certainty"
+        return Estimate(
+            value=0.0, low=None, high=None, confidence_level=self.level, standard_error=None, n=len(x),
+            n_clusters=found, method="no interval", reason=reason,
+        )  # fmt: skip
+
     def kl(self) -> Estimate:
-        return self.of(self.scores.kl[self.known], self.known)
+        return self.graded(self.scores.kl[self.known], self.known)
 
     def flips(self) -> Estimate:
         return self.of(self.scores.flips)
@@ -317,17 +331,15 @@ def _tenths(values: Floats) -> tuple[NDArray[np.int64], list[tuple[float, float]
     return codes, [(float(edge.min()), float(edge.max())) for edge in edges]
 
 
-def _bands(
-    of: Scored, known: NDArray[np.bool_], bands: tuple[NDArray[np.int64], list[tuple[float, float]]], level: float
-) -> tuple[Band, ...]:
+def _bands(estimates: _Estimates, bands: tuple[NDArray[np.int64], list[tuple[float, float]]]) -> tuple[Band, ...]:
+    of, known = estimates.scores, estimates.known
     codes, limits = bands
     found = []
     for k, (low, high) in enumerate(limits):
         mine = codes == k
         if not (both := mine & known).any():
             continue
-        ids = None if of.clusters is None else of.clusters[both]
-        kl = uncertainty.estimate(of.kl[both], clusters=ids, confidence_level=level)
+        kl = estimates.graded(of.kl[both], both)
         n = int(np.count_nonzero(mine))
         change, flips = (math.fsum(x[mine]) / n for x in (of.nll - of.base_nll, of.flips))
         found.append(Band(low, high, n, kl, change, flips))

@@ -20,7 +20,7 @@ from .._progress import Progress
 from ..errors import RecordError, called, keyword, sentence, value_error, while_at
 from . import measure
 from .build import Report, columns_of
-from .dumps import Scored, joined, name_of, scored
+from .dumps import Scored, joined, names_of, scored
 from .perplexity_results import DocumentPerplexities
 from .results import ModelResult, Options
 
@@ -64,8 +64,9 @@ def perplexity(
         whose other arrays stand in files of their own. Without documents each row of ``[B, T, V]`` is one, and
         ``[T, V]`` is a single one, of which the error is not known.
     names : sequence of str, optional
-        The model of each dump; dumps of one name are one model. By default the name of the file, without
-        ``-00001-of-00003``.
+        The model of each dump; dumps of one name are one model. By default the name of the file; only the parts of one
+        model, ``-00001-of-00003`` and so on in one folder, are taken together. Files that would have the same name are
+        called by their paths.
     targets, documents : path, optional
         A file with the targets, or with the documents, of all dumps that lack them.
     tensors : mapping, optional
@@ -130,7 +131,7 @@ def _of_dumps(
         raise value_error("names", f"a name for each of the {plural(len(files), 'dump')}", str(len(names)))
     parts: dict[str, list[Scored]] = {}
     counts: dict[str, int] = {}
-    for file, name in zip(files, map(name_of, files) if names is None else names, strict=True):
+    for file, name in zip(files, names_of(files) if names is None else names, strict=True):
         part = read(file)
         parts.setdefault(name, []).append(part)
         counts[file] = len(np.unique(_documents(part)))
@@ -157,7 +158,13 @@ def _of_dump(name: str, part: Scored, options: Options) -> ModelResult:
         }  # fmt: skip
         table = part.tokens.by(ids)
         documents = DocumentPerplexities.sorted(table["id"], table["tokens"], table["perplexity"])
-    found = ModelResult(name, len(table["id"]), perplexity=corpus, of_text=of_text)
+    out = int(part.tokens.counted.size) - part.tokens.n_counted
+    notes = (
+        (f"{name}: {plural(out, 'token')} of {part.tokens.counted.size:,} not counted, as their targets say.",)
+        if out
+        else ()
+    )
+    found = ModelResult(name, len(table["id"]), perplexity=corpus, of_text=of_text, notes=notes)
     return _with_documents(found, documents, options)
 
 

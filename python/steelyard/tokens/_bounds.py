@@ -17,24 +17,27 @@ class Bound(NamedTuple):
     relative: float
 
 
-def _table(unit: float, divergence: tuple[float, float], varentropy: float) -> dict[str, Bound]:
+ROUNDING = 2.3e-16  # of one operation of float64
+SMALLEST = 5e-324  # what probabilities below the normal numbers are multiples of
+
+
+def _table(unit: float, divergence: Bound, varentropy: float) -> dict[str, Bound]:
     """The bounds where exponentials have a relative error of ``unit``."""
-    exact, rounded = Bound(0.0, 0.0), Bound(0.0, 2.3e-16)
+    exact = Bound(0.0, 0.0)
     return {
-        "nll": Bound(unit, 0.0), "log_z": Bound(unit, 0.0),
-        "top": exact, "correct": exact, "rank": exact, "rank_ties": exact, "top_k": exact, "margin": rounded,
-        "confidence": Bound(0.0, unit), "probability": Bound(0.0, unit), "collision": Bound(0.0, 3 * unit),
-        "entropy": Bound(1e-30, divergence[1]), "varentropy": Bound(varentropy, divergence[1]),
+        "nll": Bound(unit, ROUNDING), "log_z": Bound(unit, ROUNDING), "margin": Bound(0.0, ROUNDING),
+        "top": exact, "correct": exact, "rank": exact, "rank_ties": exact, "top_k": exact,
+        "confidence": Bound(0.0, unit), "probability": Bound(SMALLEST, unit), "collision": Bound(0.0, 3 * unit),
+        "entropy": Bound(1e-30, divergence.relative), "varentropy": Bound(varentropy, divergence.relative),
         # Twice the error of log Z times log Z, which is at most half of its square plus one.
         "z_loss": Bound(unit * 1.001, unit),
-        "kl": Bound(*divergence), "kl_reverse": Bound(*divergence), "js": Bound(*divergence),
-        "tv": Bound(*divergence), "delta_p": Bound(2 * unit, 0.0), "nll_difference": Bound(2 * unit, 0.0),
-        "same_top": exact, "flips": exact,
+        "kl": divergence, "kl_reverse": divergence, "js": divergence, "tv": divergence,
+        "delta_p": Bound(2 * unit, 0.0), "nll_difference": Bound(2 * unit, 0.0), "same_top": exact, "flips": exact,
     }  # fmt: skip
 
 
 # Means of logits, and what is smoothed with them, have the error of a sum in float64, which depends on the logits.
 BOUNDS: dict[Precision, dict[str, Bound]] = {
-    "float32": _table(1e-6, (2e-6, 1e-5), 1e-4),
-    "float64": _table(1e-11, (1e-11, 1e-11), 1e-10),
+    "float32": _table(1e-6, Bound(2e-6, 1e-5), 1e-4),
+    "float64": _table(1e-11, Bound(1e-11, 1e-11), 1e-10),
 }

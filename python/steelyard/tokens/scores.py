@@ -190,9 +190,11 @@ class TokenScores(Result):
         """The largest error of each column that was computed: at most ``absolute + relative * |value|``.
 
         They are pairs ``(absolute, relative)`` in the column's unit (nats for ``nll``), for the logits as they
-        were given or transformed: what storing logits in 16 bits, or transforming them in float32, costs is not in
-        them. ``mean_logit`` and ``label_smoothed`` have the error of a float64 sum of the logits, for which no number
-        can be said beforehand.
+        were given, transformed or multiplied: what storing them in 16 bits, transforming them in float32 or multiplying
+        hidden states costs is not in them. ``mean_logit`` and ``label_smoothed`` have the error of a float64 sum of the
+        logits, for which no number can be said beforehand; ``nll_difference`` that of two ``nll``, whose rounding comes
+        to the bound where they exceed 1e4. Divergences leave out what the formula leaves out: classes whose weighing
+        probability is below e^-87 (e^-708 for float64).
         """
         known = BOUNDS[self.precision] if self.precision else {}
         return {name: bound for name, bound in known.items() if getattr(self, name) is not None}
@@ -349,12 +351,12 @@ def token_scores(
         kl_llama_cpp = sum of exp(b_v) (b_v - log p_v) over the v with b_v > -16, b as stored
 
     Divergences are sums of the terms ``q log(q / p) - q + p``, none of which is negative, so that no result is: it is 0
-    for equal rows, and ``inf`` where a class lost all of its probability (probabilities below e^-87, or e^-708 for
-    float64, count as 0).
+    for equal rows, and ``inf`` only where a class that has probability is at ``-inf``. A class whose weighing
+    probability (q in ``kl``) is below e^-87 (e^-708 for float64) adds nothing.
 
     Exponentials are computed in float32 (float64 for float64 logits) and summed in float64; results are
-    float64 for every input. For up to 262,144 classes the error of ``log_z`` and ``nll`` is at most 1e-6 nats
-    (1e-11 for float64 logits), and that of ``entropy`` at most 1e-5 nats and 1e-5 of its value (1e-11 for float64
+    float64 for every input. The error of ``log_z`` and ``nll`` is at most 1e-6 nats (1e-11 for float64 logits) and one
+    rounding of the result, and that of ``entropy`` at most 1e-5 nats and 1e-5 of its value (1e-11 for float64
     logits). Entropies below 1e-30 may be returned as 0. ``confidence`` and ``probability`` have a relative error of
     1e-6 (1e-11), ``collision`` of 3e-6 (3e-11); ``varentropy`` has an error of 1e-5 of itself and 1e-4 nats squared
     (1e-11 and 1e-10). ``top``, ``correct`` and ranks are exact, ``margin`` and ``mean_logit`` but for the rounding of

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from .._options import choice
-from ..errors import value_error
-from ..tokens import token_scores_from_hidden
+from ..errors import called, value_error
+from ..tokens import token_scores, token_scores_from_hidden
 from .losses import (
     REDUCTIONS,
     Loss,
@@ -21,23 +20,15 @@ from .losses import (
     loss_of,
     losses_of,
     reduced,
+    refuse_second_order,
 )
 
 __all__ = ["linear_cross_entropy"]
 
-# Logits that backward makes at a time: 16 MiB of float32.
+# Logits that backward makes at a time: 16 MiB of float32, and as much again for their gradient.
 AT_ONCE = 1 << 22
 # Classes whose weights are multiplied at a time; those of 16 bits are converted first.
 CLASSES = 1 << 12
-
-
-def _blocks(rows: int, classes: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and classes of which backward makes the logits at a time; all rows of some classes come together."""
-    wide = min(classes, CLASSES)
-    tall = max(1, AT_ONCE // wide)
-    for first in range(0, classes, wide):
-        for row in range(0, rows, tall):
-            yield slice(row, min(rows, row + tall)), slice(first, min(classes, first + wide))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -57,44 +48,85 @@ class _LinearCrossEntropy(torch.autograd.Function):
             bias=None if bias is None else bias.detach(), softcap=loss.softcap, label_smoothing=loss.label_smoothing,
         )  # fmt: skip
         ctx.save_for_backward(hidden, weight, bias, target)
-        ctx.log_z, ctx.loss = scores.log_z, loss
+        ctx.loss = loss
         return losses_of(scores, loss)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        refuse_second_order()
         saved: list[Any] = [x if x is None else x.detach() for x in ctx.saved_tensors]
-        hidden, weight, bias, target = saved
-        kind = torch.promote_types(torch.promote_types(hidden.dtype, weight.dtype), torch.float32)
-        wants = ctx.needs_input_grad
-        to_hidden = torch.zeros(hidden.shape, dtype=kind) if wants[0] else None
-        to_weight = torch.zeros(weight.shape, dtype=weight.dtype) if wants[1] else None
-        to_bias = torch.zeros(len(weight), dtype=kind) if wants[2] else None
-        states = hidden.to(kind)
-        part: torch.Tensor | None = None
-        for rows, classes in _blocks(len(hidden), len(weight)):
-            some, w = states[rows], weight[classes].to(kind)
-            logits = torch.mm(some, w.T)
-            if bias is not None:
-                logits += bias[classes].to(kind)
-            shard = (classes.start, len(weight))
-            by_logit = gradient(logits, target[rows], ctx.log_z[rows], slope[rows], loss=ctx.loss, shard=shard)
-            if to_hidden is not None:
-                to_hidden[rows].addmm_(by_logit, w)
-            if to_bias is not None:
-                to_bias[classes] += by_logit.sum(0)
-            if to_weight is not None:
-                # All rows of these classes are added up before they are rounded to the type of the weights.
-                first = rows.start == 0
-                part = torch.mm(by_logit.T, some) if first else torch.addmm(part, by_logit.T, some)
-                if rows.stop == len(hidden):
-                    to_weight[classes] = part.to(weight.dtype)
-        return (
-            None if to_hidden is None else to_hidden.to(hidden.dtype),
-            to_weight,
-            None if to_bias is None else to_bias.to(bias.dtype),
-            None,
-        )
+        # Products in the type that is computed in, also where the caller has switched autocast on.
+        with torch.autocast("cpu", enabled=False):
+            return (*_gradients(saved, slope, ctx.loss, ctx.needs_input_grad), None)
+
+
+def _gradients(saved: list[Any], slope: torch.Tensor, loss: Loss, wanted: Sequence[bool]) -> list[torch.Tensor | None]:
+    """The gradients of hidden states, weights and bias, None for those that are not wanted."""
+    hidden, weight, bias, target = saved
+    kind = torch.promote_types(torch.promote_types(hidden.dtype, weight.dtype), torch.float32)
+    counts = (target != loss.ignore_index).nonzero()[:, 0]
+    states, target, slope = hidden[counts].to(kind), target[counts], slope[counts]
+    logits = _Logits(states, weight, bias)
+    log_z = _log_z(logits, target, loss)
+    by_state = torch.zeros(states.shape, dtype=kind) if wanted[0] else None
+    by_weight = torch.zeros(weight.shape, dtype=weight.dtype) if wanted[1] else None
+    by_bias = torch.zeros(len(weight), dtype=kind) if wanted[2] else None
+    part: torch.Tensor | None = None
+    for rows, classes in logits.blocks():
+        made, w = logits.of(rows, classes)
+        shard = (classes.start, len(weight))
+        by_logit = gradient(made, target[rows], log_z[rows], slope[rows], loss=loss, shard=shard)
+        if by_state is not None:
+            by_state[rows].addmm_(by_logit, w)
+        if by_bias is not None:
+            by_bias[classes] += by_logit.sum(0)
+        if by_weight is not None:
+            # All rows of these classes are added up before they are rounded to the type of the weights.
+            some = states[rows]
+            part = torch.mm(by_logit.T, some) if rows.start == 0 else torch.addmm(part, by_logit.T, some)
+            if rows.stop == len(states):
+                by_weight[classes] = part.to(weight.dtype)
+    return [
+        None if by_state is None else torch.zeros_like(hidden).index_copy_(0, counts, by_state.to(hidden.dtype)),
+        by_weight,
+        None if by_bias is None else by_bias.to(bias.dtype),
+    ]
+
+
+class _Logits:
+    """The logits of some rows and classes, by torch's product."""
+
+    def __init__(self, states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        self.states, self.weight, self.bias = states, weight, bias
+
+    def blocks(self) -> Iterator[tuple[slice, slice]]:
+        """Rows and classes that are made at a time; all rows of some classes come together."""
+        n, v = len(self.states), len(self.weight)
+        wide = min(v, CLASSES)
+        tall = max(1, AT_ONCE // wide)
+        for first in range(0, v, wide):
+            for row in range(0, n, tall):
+                yield slice(row, min(n, row + tall)), slice(first, min(v, first + wide))
+
+    def of(self, rows: slice, classes: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """The logits, and the weights of the classes."""
+        kind = self.states.dtype
+        w = self.weight[classes].to(kind)
+        made = torch.mm(self.states[rows], w.T)
+        if self.bias is not None:
+            made += self.bias[classes].to(kind)
+        return made, w
+
+
+def _log_z(logits: _Logits, target: torch.Tensor, loss: Loss) -> Any:
+    """Find log Z of these very logits: with that of another product the probabilities would not sum to 1."""
+    log_z = torch.full((len(target),), -torch.inf, dtype=torch.float64)
+    first_class = torch.zeros_like(target)
+    for rows, classes in logits.blocks():
+        made, _ = logits.of(rows, classes)
+        of_block = token_scores(made, first_class[rows], ignore_index=None, softcap=loss.softcap).log_z
+        log_z[rows] = torch.logaddexp(log_z[rows], torch.tensor(of_block))
+    return log_z.numpy()
 
 
 def linear_cross_entropy(
@@ -111,10 +143,11 @@ def linear_cross_entropy(
 ) -> torch.Tensor:
     """Compute ``cross_entropy(input @ weight.T + bias, target)`` on the CPU without the logits.
 
-    Forward is :func:`steelyard.token_scores_from_hidden`: it multiplies block by block, skips rows that do not count,
-    and keeps one number a row. Backward makes the logits of some rows and classes again, at most 16 MiB of them at a
-    time, and adds up the gradients of hidden states, weights and bias by torch's own products of matrices, in float32
-    (float64 for such tensors), also where they have 16 bits. The bits of those products are torch's, which may differ
+    Forward is :func:`steelyard.token_scores_from_hidden`: it multiplies block by block, without the rows that do not
+    count. Backward makes the logits of some rows and classes again (16 MiB in float32, and their gradient), first to
+    find log Z of these logits, then to add up the gradients of hidden states, weights and bias, by torch's own products
+    of matrices in float32 (float64 for such tensors), also where the tensors have 16 bits and under autocast. Hidden
+    states and their gradient are held in that type meanwhile. The bits of the gradients are torch's, which may differ
     between machines; those of the loss do not.
 
     Parameters
@@ -156,13 +189,13 @@ def linear_cross_entropy(
     Notes
     -----
     torch's ``linear_cross_entropy`` makes all logits by default. Two products more than it needs are the price of the
-    memory: the logits are computed in forward and again in backward.
+    memory: backward makes the logits twice.
     """
     hidden, rows_of = checked_tensor(input, "input"), checked_tensor(weight, "weight")
     classes = checked_classes(target)
     choice(reduction, "reduction", REDUCTIONS)
     loss = loss_of(ignore_index, label_smoothing, z_loss, softcap)
-    if rows_of.ndim != 2 or hidden.ndim == 0 or hidden.shape[-1] != rows_of.shape[1]:
+    if rows_of.ndim != 2 or 0 in rows_of.shape or hidden.ndim == 0 or hidden.shape[-1] != rows_of.shape[1]:
         expected = "shape [V, H] with the H of input, [..., H]"
         got = f"shapes {tuple(rows_of.shape)} and {tuple(hidden.shape)}"
         raise value_error("weight", expected, got)
@@ -173,7 +206,8 @@ def linear_cross_entropy(
         raise value_error("bias", f"shape [{len(rows_of)}], one per class", f"shape {tuple(bias.shape)}")
     flat = hidden.reshape(-1, hidden.shape[-1]).contiguous()
     kept = classes.reshape(-1).contiguous()
-    losses: torch.Tensor = _LinearCrossEntropy.apply(flat, rows_of.contiguous(), bias, (kept, loss))
+    with called({"targets": "target", "hidden": "input"}):
+        losses: torch.Tensor = _LinearCrossEntropy.apply(flat, rows_of.contiguous(), bias, (kept, loss))
     counted = int((classes != loss.ignore_index).sum())
     like = hidden if rows_of.dtype != torch.float64 else rows_of
     return reduced(losses.view(classes.shape), counted, reduction, like)

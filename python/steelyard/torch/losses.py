@@ -6,23 +6,25 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
 
 from .. import _core
 from .._arrays import floats
 from .._mode import standard_mode
 from .._options import choice, fraction, number, whole
-from ..errors import type_error, value_error
+from ..errors import called, type_error, value_error
 from ..tokens import token_scores
 from ._tensors import DTYPES, dtype_name
 
 __all__ = [
-    "REDUCTIONS", "Loss", "Reduction", "checked_classes", "checked_tensor", "cross_entropy", "gradient", "loss_of",
-    "losses_of", "reduced", "row_losses",
+    "ARGUMENTS", "REDUCTIONS", "Loss", "Reduction", "checked_classes", "checked_tensor", "cross_entropy", "gradient",
+    "loss_of", "losses_of", "reduced", "refuse_second_order", "row_losses",
 ]  # fmt: skip
 
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
 REDUCTIONS = ("none", "mean", "sum")
+INDICES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+# What torch calls the arguments of token scores.
+ARGUMENTS = {"logits": "input", "targets": "target"}
 
 
 class Loss(NamedTuple):
@@ -61,10 +63,13 @@ def checked_tensor(x: object, name: str) -> torch.Tensor:
 
 def checked_classes(target: object) -> torch.Tensor:
     """A tensor of class indices."""
-    if not isinstance(target, torch.Tensor) or target.is_floating_point() or target.is_complex():
+    if not isinstance(target, torch.Tensor) or target.dtype not in INDICES:
         got = dtype_name(target.dtype) if isinstance(target, torch.Tensor) else type(target).__name__
         fix = "class probabilities are taken by torch.nn.functional.cross_entropy"
         raise type_error("target", "a tensor of class indices", got, fix)
+    if target.layout is not torch.strided or target.device.type != "cpu":
+        got = f"one of {dtype_name(target.layout)} on {target.device}"
+        raise type_error("target", "a dense CPU tensor of class indices", got)
     return target.detach().long()
 
 
@@ -92,8 +97,17 @@ def as_tensor(words: Any, like: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(words).view(like.dtype)[: like.numel()].view(like.shape)
 
 
+def refuse_second_order() -> None:
+    """Refuse to be differentiated twice: the gradient would be taken for a constant, which it is not."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "cross_entropy: expected backward without create_graph=True, since its gradient is not differentiated "
+            "again; torch.nn.functional.cross_entropy can be"
+        )
+
+
 class _CrossEntropy(torch.autograd.Function):
-    """The losses of rows ``[n, V]``, in float64."""
+    """The losses of rows ``[..., V]``, in float64 and in the shape of the targets."""
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, target: torch.Tensor, loss: Loss) -> torch.Tensor:
@@ -106,8 +120,8 @@ class _CrossEntropy(torch.autograd.Function):
         return losses_of(scores, loss)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        refuse_second_order()
         logits, target = ctx.saved_tensors
         return gradient(logits.detach(), target, ctx.log_z, slope, loss=ctx.loss), None, None
 
@@ -133,10 +147,9 @@ def gradient(
 
 def row_losses(rows: torch.Tensor, classes: torch.Tensor, loss: Loss) -> torch.Tensor:
     """The losses of ``[..., V]`` logits in float64, in the shape of the classes; 0 for those that do not count."""
-    flat = rows.reshape(-1, rows.shape[-1])
-    flat = flat if flat.stride(-1) == 1 or flat.shape[-1] == 1 else flat.contiguous()
-    losses: torch.Tensor = _CrossEntropy.apply(flat, classes.reshape(-1).contiguous(), loss)
-    return losses.view(classes.shape)
+    side_by_side = rows.stride(-1) == 1 or rows.shape[-1] == 1
+    losses: torch.Tensor = _CrossEntropy.apply(rows if side_by_side else rows.contiguous(), classes.contiguous(), loss)
+    return losses
 
 
 def cross_entropy(
@@ -157,7 +170,7 @@ def cross_entropy(
 
     Its gradient is ``(p (1 + 2 z_loss log_z) - e / V - (1 - e) [v = t]) dy/dx`` with p the softmax of y. Forward reads
     the logits once and keeps one number a row; backward reads them once more and writes the gradient. No array of
-    probabilities is made, and no copy of the logits where their classes lie side by side in memory.
+    probabilities is made, and no copy of the logits where the classes of a row lie side by side in memory.
 
     Parameters
     ----------
@@ -179,13 +192,15 @@ def cross_entropy(
     Returns
     -------
     tensor
-        float64 for float64 logits, else float32 (torch rounds the loss of 16-bit logits to 16 bits). Twice
-        differentiating it is refused by torch.
+        float64 for float64 logits, else float32 (torch rounds the loss of 16-bit logits to 16 bits). It can be
+        differentiated once, by ``backward`` or ``torch.autograd.grad``; ``torch.func`` is not supported.
 
     Raises
     ------
     TypeError
         For tensors on other devices, of other layouts or types, and for class probabilities as targets.
+    RuntimeError
+        For ``backward(create_graph=True)``.
     ValueError
         As ``steelyard.token_scores``: for a target out of range, and a row with a NaN, a ``+inf`` or only ``-inf``.
 
@@ -210,8 +225,12 @@ def cross_entropy(
     choice(reduction, "reduction", REDUCTIONS)
     loss = loss_of(ignore_index, label_smoothing, z_loss, softcap)
     rows = logits if logits.ndim <= 2 else logits.movedim(1, -1)
-    if rows.ndim == 0 or classes.shape != rows.shape[:-1]:
+    if rows.ndim == 0 or rows.shape[-1] == 0:
+        raise value_error("input", "classes along an axis, [V], [N, V] or [N, V, ...]", f"shape {tuple(logits.shape)}")
+    if classes.shape != rows.shape[:-1]:
         expected = f"shape {tuple(rows.shape[:-1])}, that of input without its classes"
         raise value_error("target", expected, f"shape {tuple(classes.shape)}")
     counted = int((classes != loss.ignore_index).sum())
-    return reduced(row_losses(rows, classes, loss), counted, reduction, logits)
+    with called(ARGUMENTS):
+        losses = row_losses(rows, classes, loss)
+    return reduced(losses, counted, reduction, logits)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torchmetrics
 
-from ..errors import type_error, value_error
+from ..errors import called, type_error, value_error
 from .losses import Loss, row_losses
 
 __all__ = ["Perplexity"]
@@ -20,7 +20,7 @@ class Perplexity(torchmetrics.Metric):
     ``[B, T]``, ``compute()``, ``forward``, synchronisation of processes. The sums are kept in float64, and a token
     whose probability float32 cannot hold has its own NLL. (torchmetrics computes probabilities first and their
     logarithms then, which gives infinity beyond 103 nats, or 17 for float16, and adds up in float32.)
-    For an interval, :func:`steelyard.perplexity`.
+    Logits that are NaN are refused, where torchmetrics returns nan. For an interval, :func:`steelyard.perplexity`.
 
     Parameters
     ----------
@@ -66,9 +66,12 @@ class Perplexity(torchmetrics.Metric):
             raise type_error("preds", "a floating-point tensor", str(preds.dtype))
         if target.dtype != torch.int64:
             raise type_error("target", "a tensor of torch.int64", str(target.dtype))
-        losses = row_losses(preds.cpu(), target.cpu(), Loss(self.ignore_index))
-        self.total_log_probs = self.total_log_probs + losses.sum()
-        self.count += target.numel() if self.ignore_index is None else (target != self.ignore_index).sum()
+        with called({"logits": "preds", "targets": "target"}):
+            losses = row_losses(preds.cpu(), target.cpu(), Loss(self.ignore_index))
+        n = target.numel() if self.ignore_index is None else (target != self.ignore_index).sum()
+        # Also where a saved state or a conversion of the module made them numbers of fewer digits.
+        self.total_log_probs = self.total_log_probs.double() + losses.sum()
+        self.count = self.count.double() + n
 
     def compute(self) -> torch.Tensor:
         """The perplexity of all tokens, in float32."""

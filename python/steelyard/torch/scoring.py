@@ -10,7 +10,7 @@ import torch
 
 from .._arrays import integers
 from .._progress import Progress, reporter
-from ..errors import type_error, value_error
+from ..errors import called, type_error, value_error
 from ..tokens import TokenScores, Windows, token_scores
 from ..tokens import windows as windows_of
 
@@ -84,13 +84,17 @@ def token_log_probs(
     ids = ids[0] if ids.ndim == 2 and len(ids) == 1 else ids
     if ids.ndim != 1 or not len(ids):
         raise value_error("input_ids", "the ids of one text, [n] or [1, n]", f"shape {ids.shape}")
-    plan = windows if windows is not None else windows_of(len(ids), context=len(ids) + 1, stride=len(ids))
+    plan = windows
+    if plan is None:
+        plan = windows_of(len(ids), context=len(ids) + 1, stride=len(ids), bos="none" if bos is None else "every")
     if not isinstance(plan, Windows):
         raise type_error("windows", "a plan made by steelyard.tokens.windows, or None", type(plan).__name__)
     report = reporter(progress)
-    found: dict[str, Any] = {}
+    nan = np.full(len(ids), np.nan)
+    found: dict[str, Any] = {"nll": nan, "log_z": nan.copy(), "counted": np.zeros(len(ids), bool)}
     for done, window in enumerate(plan):
-        prompt = window.prompt(ids, bos_id=bos)
+        with called({"bos_id": "bos", "ids": "input_ids"}):
+            prompt = window.prompt(ids, bos_id=bos)
         with torch.inference_mode():
             logits = _logits(model(torch.from_numpy(prompt)[None]))
         if len(logits) != len(prompt):
