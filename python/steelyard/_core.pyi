@@ -96,9 +96,9 @@ def token_scores_from_hidden(
 def token_gradients(
     logits: NDArray[Any],
     targets: NDArray[np.int64],
+    *,
     log_z: NDArray[np.float64],
     factors: NDArray[np.float64],
-    *,
     ignore_index: int | None,
     softcap: float | None = None,
     label_smoothing: float = 0.0,

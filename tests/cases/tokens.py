@@ -120,7 +120,7 @@ def _gradients(inputs: Inputs) -> Outputs:
     x, t, factors = np.ascontiguousarray(inputs["logits"]), inputs["targets"], inputs["factors"]
     log_z = token_scores(x, t, ignore_index=IGNORED, softcap=LOSS["softcap"]).log_z
     bits = x.view(np.uint16) if x.dtype.kind == "V" or x.dtype.name == "bfloat16" else x
-    words = _core.token_gradients(bits, t, log_z, factors, ignore_index=IGNORED, **LOSS)
+    words = _core.token_gradients(bits, t, log_z=log_z, factors=factors, ignore_index=IGNORED, **LOSS)
     found: Any = words.view(np.uint8)[: x.nbytes].view(x.dtype).reshape(x.shape)
     return {"gradient": np.asarray(found, np.float64)}
 

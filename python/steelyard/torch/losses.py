@@ -138,8 +138,8 @@ def gradient(
 ) -> torch.Tensor:
     """The gradient of ``(slope * losses).sum()`` with respect to rows of logits."""
     words = _core.token_gradients(
-        floats(logits, "input", contiguous=False, table=True), target.contiguous().numpy(), log_z,
-        slope.detach().double().contiguous().numpy(), ignore_index=loss.ignore_index, softcap=loss.softcap,
+        floats(logits, "input", contiguous=False, table=True), target.contiguous().numpy(), log_z=log_z,
+        factors=slope.detach().double().contiguous().numpy(), ignore_index=loss.ignore_index, softcap=loss.softcap,
         label_smoothing=loss.label_smoothing, z_loss=loss.z_loss, shard=shard,
     )  # fmt: skip
     return as_tensor(words, logits)

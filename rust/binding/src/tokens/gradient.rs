@@ -16,7 +16,7 @@ use steelyard_kernels::with_dtype;
 /// some classes only; `log_z` is that of all.
 #[pyfunction]
 #[pyo3(signature = (
-    logits, targets, log_z, factors, *, ignore_index, softcap=None, label_smoothing=0.0, z_loss=0.0, shard=None
+    logits, targets, *, log_z, factors, ignore_index, softcap=None, label_smoothing=0.0, z_loss=0.0, shard=None
 ))]
 #[allow(clippy::too_many_arguments)] // the keywords of the Python function
 pub fn token_gradients<'py>(

@@ -7,12 +7,12 @@ use super::entropy::EntropySums;
 use super::fold::{BLOCK, Fold, Folded};
 use super::log_sum_exp::SumExp;
 use super::moments::MomentSums;
-use super::passes::{Held, held, offender, rows_per_chunk, tile};
+use super::passes::{Held, fill_bunches, held, offender, rows_per_chunk, tile};
 use super::reading::{Finish, Plan};
 use super::scores::{Asked, Piece, TokenScores, Unscorable};
 use super::targets::Targets;
 use super::terms::Logit;
-use crate::grid::{Progress, Stopped, chunk, fill_chunks};
+use crate::grid::{Progress, Stopped, chunk};
 use crate::math::log64;
 use crate::memory::{self, NoMemory};
 use crate::named;
@@ -180,8 +180,8 @@ fn score<T: Logit, F: Fold<T>>(
         ..PairScores::default()
     };
     let mut divergences = memory::filled(count, Divergence::default())?;
-    let (to_new, to_base) = (all.new.pieces(count, size, per_row)?, all.base.pieces(count, size, per_row)?);
-    let items = memory::collected(to_new.into_iter().zip(to_base).zip(divergences.chunks_mut(size)))?;
+    let (to_new, to_base) = (all.new.pieces(count, size, per_row), all.base.pieces(count, size, per_row));
+    let items = to_new.zip(to_base).zip(divergences.chunks_mut(size));
     let mut rows_done = |done: usize| progress((done * size).min(count));
     let any = |columns: &[PairColumn]| pairs.iter().any(|pair| columns.contains(pair));
     let wanted = Wanted {
@@ -190,7 +190,7 @@ fn score<T: Logit, F: Fold<T>>(
         as_stored: any(&[PairColumn::KlLlamaCpp]),
     };
     let sums = pairs.iter().any(|pair| pair.needs().is_empty()).then_some(wanted);
-    let refused = fill_chunks(items, count.saturating_mul(row_bytes), &mut rows_done, |index, item| {
+    let refused = fill_bunches(items, count.saturating_mul(row_bytes), &mut rows_done, |index, item| {
         let ((to_new, to_base), sums_of_rows) = item;
         compare_chunk::<T, F>([new, base], chunk(index, count, size), [to_new, to_base], sums, sums_of_rows)
     })?;

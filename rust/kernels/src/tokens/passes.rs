@@ -17,12 +17,32 @@ use std::ops::Range;
 const CHUNK_BYTES: usize = 1 << 20;
 /// The most rows per chunk: their sums are kept until the chunk is done.
 const CHUNK_ROWS: usize = 1 << 12;
+/// Chunks that are listed at a time.
+const BUNCH: usize = 1 << 12;
 /// Elements of a row that are read by one thread. The sums of the parts of a longer row are put together in their order,
 /// so that they do not depend on the number of threads.
 pub(super) const PART: usize = 1 << 18;
 /// Elements of all rows that are read before the next, where rows are computed from what they share.
 const STRIP: usize = 4 * BLOCK;
 const _: () = assert!(PART.is_multiple_of(STRIP) && STRIP.is_multiple_of(BLOCK));
+
+/// As [`fill_chunks`], for so many chunks that to list them all would take longer than Ctrl-C may wait.
+pub(super) fn fill_bunches<T: Send, R: Send>(
+    mut items: impl ExactSizeIterator<Item = T>,
+    bytes: usize,
+    progress: Progress<'_>,
+    f: impl Fn(usize, T) -> R + Sync,
+) -> Result<Vec<R>, Stopped> {
+    let count = items.len();
+    let mut found = memory::with_capacity(count)?;
+    for first in (0..count).step_by(BUNCH) {
+        let some = memory::collected(items.by_ref().take(BUNCH))?;
+        let bytes = bytes / count * some.len();
+        let mut done = |done: usize| progress(first + done);
+        found.extend(fill_chunks(some, bytes, &mut done, |index, item| f(first + index, item))?);
+    }
+    Ok(found)
+}
 
 /// Scores the rows of a plan with one fold.
 pub(super) fn score<T: Logit, F: Fold<T>>(
@@ -99,10 +119,10 @@ fn at_once<T: Logit, F: Fold<T>>(
     let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.targets.per_row);
     let row_bytes = (width * size_of::<T>()).max(1);
     let size = rows_per_chunk(row_bytes);
-    let pieces = scores.pieces(count, size, per_row)?;
+    let pieces = scores.pieces(count, size, per_row);
     let mut rows_done = |done: usize| progress((done * size).min(count));
     let bytes = count.saturating_mul(row_bytes);
-    let refused = fill_chunks(pieces, bytes, &mut rows_done, |index, out| -> Result<_, NoMemory> {
+    let refused = fill_bunches(pieces, bytes, &mut rows_done, |index, out| -> Result<_, NoMemory> {
         let rows = chunk(index, count, size);
         let held = held::<T, F>(plan, rows.clone())?;
         Ok(dispatch(Finish { plan, first: rows.start, folded: &held.rows, sought: &held.sought, out }))
@@ -178,8 +198,8 @@ fn finish_parts<T: Logit, F: Fold<T>>(
 ) -> Result<Option<usize>, Stopped> {
     let (count, per_row) = (plan.rows(), plan.targets.per_row);
     dispatch(MergeParts { rows: count, per_row, folded: &mut held.rows, sought: &mut held.sought });
-    let pieces = scores.pieces(count, CHUNK_ROWS, per_row)?;
-    let refused = fill_chunks(pieces, 0, &mut |_| progress(count), |index, out| {
+    let pieces = scores.pieces(count, CHUNK_ROWS, per_row);
+    let refused = fill_bunches(pieces, 0, &mut |_| progress(count), |index, out| {
         let rows = chunk(index, count, CHUNK_ROWS);
         let sought = &held.sought[rows.start * per_row..rows.end * per_row];
         dispatch(Finish { plan, first: rows.start, folded: &held.rows[rows], sought, out })
@@ -250,7 +270,7 @@ mod tests {
         let mut scores = TokenScores::empty(1, targets, Column::ALL).unwrap();
         let mut want = TokenScores::empty(1, targets, Column::ALL).unwrap();
         assert_eq!(in_parts::<_, MomentSums>(plan, &mut scores, &mut go).unwrap(), None);
-        let out = want.pieces(1, 1, 1).unwrap().remove(0);
+        let out = want.pieces(1, 1, 1).next().unwrap();
         dispatch(Finish { plan, first: 0, folded: &whole.rows, sought: &whole.sought, out });
         for &column in Column::ALL {
             let (got, want) = (scores[column][0], want[column][0]);

@@ -56,14 +56,13 @@ impl TokenScores {
         rows: usize,
         size: usize,
         per_row: usize,
-    ) -> Result<Vec<Piece<'_>>, NoMemory> {
+    ) -> impl ExactSizeIterator<Item = Piece<'_>> {
         let mut columns = Column::ALL.iter();
         let mut parts = self.columns.each_mut().map(|column| {
             let of_target = columns.next().is_some_and(|column| column.of_target());
             column.chunks_mut(if of_target { size * per_row } else { size })
         });
-        let piece = |_| parts.each_mut().map(|part| part.next().unwrap_or_default());
-        memory::collected((0..chunks(rows, size)).map(piece))
+        (0..chunks(rows, size)).map(move |_| parts.each_mut().map(|part| part.next().unwrap_or_default()))
     }
 
     /// The values of one column, to be filled.

@@ -16,12 +16,12 @@ use super::entropy::EntropySums;
 use super::fold::{BLOCK, Fold, Folded, block_max};
 use super::largest_k::LargestK;
 use super::log_sum_exp::SumExp;
-use super::passes::{held, offender, rows_per_chunk};
+use super::passes::{fill_bunches, held, offender, rows_per_chunk};
 use super::reading::{Finish, Plan};
 use super::scores::{Asked, Piece, TokenScores, Unscorable};
 use super::targets::Targets;
 use super::terms::Logit;
-use crate::grid::{Progress, Stopped, chunk, fill_chunks};
+use crate::grid::{Progress, Stopped, chunk};
 use crate::math::{exp64, log64};
 use crate::memory::{self, NoMemory};
 use crate::rows::{Rows, Source};
@@ -142,10 +142,10 @@ fn scored<T: Logit, F: Fold<T>, P: Send>(
     let row_bytes = rows.width() * size_of::<T>();
     let size = rows_per_chunk(row_bytes);
     let mut scores = TokenScores::empty(count, targets, columns)?;
-    let items = memory::collected(scores.pieces(count, size, 1)?.into_iter().zip(parts))?;
+    let items = scores.pieces(count, size, 1).zip(parts);
     let mut rows_done = |done: usize| progress((done * size).min(count));
     let refused =
-        fill_chunks(items, count.saturating_mul(row_bytes), &mut rows_done, |index, (piece, part)| {
+        fill_bunches(items, count.saturating_mul(row_bytes), &mut rows_done, |index, (piece, part)| {
             let rows = chunk(index, count, size);
             let first = rows.start;
             match finished::<T, F>(plan, rows, piece)? {
