@@ -128,11 +128,11 @@ def token_sketch(
 ) -> tuple[NDArray[np.int32], list[NDArray[np.float64]]]: ...
 def sketch_kl(
     logits: NDArray[Any],
+    *,
     ids: NDArray[np.int32],
     kept: NDArray[np.float64],
     log_z: NDArray[np.float64],
     tail: NDArray[np.float64],
-    *,
     progress: _Progress = None,
 ) -> NDArray[np.float64]: ...
 def sequence_nll(nll: NDArray[np.float64], counted: NDArray[np.bool_], *, rows: int) -> NDArray[np.float64]: ...

@@ -196,7 +196,9 @@ class Sketch(Result):
         if x.shape != expected:
             raise value_error("logits", f"the shape of those that were sketched, {expected}", f"shape {x.shape}")
         kept = converted(self.logits.reshape(-1), np.float64)
-        found = _core.sketch_kl(x, self.ids, kept, self.log_z, self.tail, progress=reporter(progress))
+        found = _core.sketch_kl(
+            x, ids=self.ids, kept=kept, log_z=self.log_z, tail=self.tail, progress=reporter(progress)
+        )
         return found.reshape(self.shape)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -46,7 +46,7 @@ pub fn token_sketch<'py>(
 
 /// A lower bound of the KL divergence of each row of `[..., V]` logits from the sketch of its place.
 #[pyfunction]
-#[pyo3(signature = (logits, ids, kept, log_z, tail, *, progress=None))]
+#[pyo3(signature = (logits, *, ids, kept, log_z, tail, progress=None))]
 pub fn sketch_kl<'py>(
     py: Python<'py>,
     logits: &Bound<'py, PyAny>,
