@@ -146,6 +146,8 @@ def test_batches_that_are_none() -> None:
 INTERRUPTED = """
 import os, signal, sys
 import numpy as np, steelyard as sy
+# A shell's background job, and so its children, are started with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 x = np.zeros((4, 5, 7), np.float32)
 
 def batches():
