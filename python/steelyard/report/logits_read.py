@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -138,7 +138,7 @@ def _scores(new: Any, baseline: Any, targets: NDArray[np.int64], progress: Progr
         given = new if np.ndim(new) != 3 or np.shape(new)[1] != baseline.n_ctx else _second_halves(new, baseline)
         wanted = targets if np.ndim(given) != 2 else targets.reshape(-1)
         found = tokens.token_scores(given, wanted, baseline=baseline, columns=columns, progress=progress)
-        return found if found.nll.shape == targets.shape else _reshaped(found, targets.shape)
+        return _combined([found], lambda columns: columns[0].reshape(targets.shape))
     if new.shape != baseline.shape or not np.array_equal(new.tokens, baseline.tokens):
         expected = f"a base file of the text of the other one, {baseline!r}"
         raise value_error("new", expected, f"{new!r}", "make both with the same text and context")
@@ -149,7 +149,7 @@ def _scores(new: Any, baseline: Any, targets: NDArray[np.int64], progress: Progr
         parts.append(tokens.token_scores(log_p, base.targets, baseline=base, columns=columns))
         if tell is not None:
             tell(k + 1, len(new))
-    return _joined(parts)
+    return _combined(parts, np.concatenate)
 
 
 def _second_halves(new: Any, base: tokens.KLBase) -> Any:
@@ -157,32 +157,14 @@ def _second_halves(new: Any, base: tokens.KLBase) -> Any:
     return new[:, base.n_ctx // 2 : base.n_ctx - 1]
 
 
-def _rebuilt(scores: tokens.TokenScores, make: Any) -> tokens.TokenScores:
-    """Scores with the arrays of each column that ``make`` gives for its name."""
-    named = [item.name for item in fields(scores) if isinstance(getattr(scores, item.name), np.ndarray)]
-    return tokens.TokenScores(**{name: make(name) for name in named}, precision=scores.precision)
-
-
-def _with_baseline(scores: tokens.TokenScores, make: Any, of_baseline: Any) -> tokens.TokenScores:
-    from dataclasses import replace
-
-    assert scores.baseline is not None
-    return replace(_rebuilt(scores, make), baseline=_rebuilt(scores.baseline, of_baseline))
-
-
-def _reshaped(scores: tokens.TokenScores, shape: tuple[int, ...]) -> tokens.TokenScores:
-    base = scores.baseline
-    return _with_baseline(
-        scores, lambda name: getattr(scores, name).reshape(shape), lambda name: getattr(base, name).reshape(shape)
-    )
-
-
-def _joined(parts: list[tokens.TokenScores]) -> tokens.TokenScores:
-    return _with_baseline(
-        parts[0],
-        lambda name: np.concatenate([getattr(part, name) for part in parts]),
-        lambda name: np.concatenate([getattr(part.baseline, name) for part in parts]),
-    )
+def _combined(parts: Sequence[tokens.TokenScores], make: Callable[[list[Any]], Any]) -> tokens.TokenScores:
+    """Scores, and those of the baseline, with what ``make`` gives for the arrays that all parts have for a column."""
+    named = [item.name for item in fields(parts[0]) if isinstance(getattr(parts[0], item.name), np.ndarray)]
+    bases = [part.baseline for part in parts if part.baseline is not None]
+    return tokens.TokenScores(
+        **{name: make([getattr(part, name) for part in parts]) for name in named},
+        baseline=_combined(bases, make) if bases else None, precision=parts[0].precision,
+    )  # fmt: skip
 
 
 def _clusters(documents: Any, shape: tuple[int, ...]) -> NDArray[Any] | None:
