@@ -1,16 +1,13 @@
 //! Scores of tokens from hidden states and the weights of the vocabulary.
 
-use super::scores::{PyScores, Shapes, names, refused, shape_of};
-use crate::arrays::{copied, float_rows, given, slice};
+use super::scores::{PyScores, Shapes, handed, names, refused, shape_of};
+use crate::arrays::{float_rows, slice};
 use crate::call::call;
 use crate::give::{Give, Given, value_error};
 use pyo3::prelude::*;
 use steelyard_kernels::dtype::{Dtype, Listed};
-use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::rows::Rows;
-use steelyard_kernels::tokens::{
-    self, Asked, Column, Exponential, Logit, Targets, TokenScores, Transform, Unscorable,
-};
+use steelyard_kernels::tokens::{self, Asked, Column, Transform};
 use steelyard_kernels::with_dtype;
 
 /// Scores targets as `token_scores` does under the logits `hidden @ weight.T`, with `[..., H]` hidden states and `[V, H]`
@@ -52,58 +49,19 @@ pub fn token_scores_from_hidden<'py>(
     let shapes = Shapes { logits: shape, targets: shape_of(targets) };
     let given_targets = slice::<i64>(targets, "targets")?;
     let (targets, bias) = shapes.checked(given_targets, ignore_index, counted, bias)?;
-    let scored = Scored {
-        transform: Transform { bias, scale, softcap, temperature },
-        targets,
-        asked: Asked { columns: &columns, label_smoothing },
-    };
-    let outcome = with_dtype!(states, x => with_dtype!(weights, w => {
-        call(py, progress, x.count(), |progress| scored.computed(&x, &w, progress))
+    let transform = Transform { bias, scale, softcap, temperature };
+    let asked = Asked { columns: &columns, label_smoothing };
+    let outcome = with_dtype!(states, x: T => with_dtype!(weights, w: U => {
+        call(py, progress, x.count(), |progress| {
+            // In float64 where one of both is, else in float32.
+            if T::DTYPE == Dtype::F64 || U::DTYPE == Dtype::F64 {
+                tokens::token_scores_from_hidden::<T, U, f64>(&x, &w, transform, targets, asked, progress)
+            } else {
+                tokens::token_scores_from_hidden::<T, U, f32>(&x, &w, transform, targets, asked, progress)
+            }
+        })
     }))?;
-    let mut scores = outcome
+    let scores = outcome
         .map_err(|refusal| refused(refusal, "hidden @ weight.T", &shapes, given_targets, ignore_index))?;
-    let counted = copied(py, &scores.counted)?;
-    let values: PyResult<Vec<_>> = columns.iter().map(|&column| given(py, scores.take(column))).collect();
-    Ok(Give((counted, values?)))
-}
-
-/// What is asked of the products.
-struct Scored<'a> {
-    transform: Transform<'a>,
-    targets: Targets<'a>,
-    asked: Asked<'a>,
-}
-
-type Outcome = Result<Result<TokenScores, Unscorable>, Stopped>;
-
-impl Scored<'_> {
-    /// With logits in float64 where one of both is, else in float32.
-    fn computed<T: Listed + Logit, U: Listed + Logit>(
-        &self,
-        hidden: &dyn Rows<T>,
-        weight: &dyn Rows<U>,
-        progress: Progress<'_>,
-    ) -> Outcome {
-        if T::DTYPE == Dtype::F64 || U::DTYPE == Dtype::F64 {
-            self.in_type::<T, U, f64>(hidden, weight, progress)
-        } else {
-            self.in_type::<T, U, f32>(hidden, weight, progress)
-        }
-    }
-
-    fn in_type<T: Logit, U: Logit, R: Exponential + Logit<Real = R>>(
-        &self,
-        hidden: &dyn Rows<T>,
-        weight: &dyn Rows<U>,
-        progress: Progress<'_>,
-    ) -> Outcome {
-        tokens::token_scores_from_hidden::<T, U, R>(
-            hidden,
-            weight,
-            self.transform,
-            self.targets,
-            self.asked,
-            progress,
-        )
-    }
+    Ok(Give(handed(py, scores, &columns)?))
 }

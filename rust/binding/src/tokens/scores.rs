@@ -53,10 +53,15 @@ pub fn token_scores<'py>(
             scored_as_made(&x, transform, targets, asked, progress)
         })
     })?;
-    let mut scores = outcome.map_err(|refusal| refused(refusal, "logits", &shapes, classes, ignore_index))?;
+    let scores = outcome.map_err(|refusal| refused(refusal, "logits", &shapes, classes, ignore_index))?;
+    Ok(Give(handed(py, scores, &columns)?))
+}
+
+/// Which targets count, and the columns in their order, as arrays.
+pub fn handed<'py>(py: Python<'py>, mut scores: TokenScores, columns: &[Column]) -> PyResult<PyScores<'py>> {
     let counted = copied(py, &scores.counted)?;
     let values: PyResult<Vec<_>> = columns.iter().map(|&column| given(py, scores.take(column))).collect();
-    Ok(Give((counted, values?)))
+    Ok((counted, values?))
 }
 
 /// Scores logits that are transformed while they are read.

@@ -147,18 +147,13 @@ fn in_parts<T: Logit, F: Fold<T>>(
         for rows in (0..chunks(count, size)).map(|index| chunk(index, count, size)) {
             let (these, rest) = folded.split_at_mut(rows.len());
             let (those, others) = sought.split_at_mut(rows.len() * per_row);
-            memory::push(&mut items, (chunk(part, width, PART), rows.start, these, those))?;
+            let columns = chunk(part, width, PART);
+            memory::push(&mut items, Stretch { columns, first: rows.start, folded: these, sought: those })?;
             (folded, sought) = (rest, others);
         }
     }
     let mut rows_done = |done: usize| progress((done * size).min(count * parts) / parts);
-    let bytes = count.saturating_mul(width * size_of::<T>());
-    let read = fill_chunks(items, bytes, &mut rows_done, |_, item| -> Result<(), NoMemory> {
-        let (columns, first, folded, sought) = item;
-        dispatch(Read { plan, first, columns, folded, sought, tile: &mut tile(plan.source)? });
-        Ok(())
-    })?;
-    read.into_iter().collect::<Result<(), _>>()?;
+    read_all(plan, items, count.saturating_mul(width), &mut rows_done)?;
     finish_parts(plan, held, scores, progress)
 }
 
@@ -176,17 +171,40 @@ fn in_strips<T: Logit, F: Fold<T>>(
         let (part, columns) = (start / PART, start..width.min(start + STRIP));
         let folded = held.rows[part * count..][..count].chunks_mut(size);
         let sought = held.sought[part * count * per_row..][..count * per_row].chunks_mut(size * per_row);
-        let items = memory::collected(folded.zip(sought))?;
-        let bytes = count.saturating_mul(STRIP * size_of::<T>());
-        let mut rows_done = |_| progress(count * start / width);
-        let read = fill_chunks(items, bytes, &mut rows_done, |index, item| -> Result<(), NoMemory> {
-            let ((folded, sought), first, columns) = (item, index * size, columns.clone());
-            dispatch(Read { plan, first, columns, folded, sought, tile: &mut tile(plan.source)? });
-            Ok(())
-        })?;
-        read.into_iter().collect::<Result<(), _>>()?;
+        let stretch = |(index, (folded, sought))| Stretch {
+            columns: columns.clone(),
+            first: index * size,
+            folded,
+            sought,
+        };
+        let items = memory::collected(folded.zip(sought).enumerate().map(stretch))?;
+        read_all(plan, items, count.saturating_mul(STRIP), &mut |_| progress(count * start / width))?;
     }
     finish_parts(plan, held, scores, progress)
+}
+
+/// Some rows of which a thread reads some columns.
+struct Stretch<'a, T: Logit, F> {
+    columns: Range<usize>,
+    first: usize,
+    folded: &'a mut [Folded<T, F>],
+    sought: &'a mut [Sought<T::Real>],
+}
+
+/// Reads stretches, which have that many logits.
+fn read_all<T: Logit, F: Fold<T>>(
+    plan: Plan<'_, T>,
+    items: Vec<Stretch<'_, T, F>>,
+    logits: usize,
+    progress: Progress<'_>,
+) -> Result<(), Stopped> {
+    let bytes = logits.saturating_mul(size_of::<T>());
+    let read = fill_chunks(items, bytes, progress, |_, item| -> Result<(), NoMemory> {
+        let Stretch { columns, first, folded, sought } = item;
+        dispatch(Read { plan, first, columns, folded, sought, tile: &mut tile(plan.source)? });
+        Ok(())
+    })?;
+    Ok(read.into_iter().collect::<Result<(), _>>()?)
 }
 
 /// Puts the parts of rows together and fills the columns.
