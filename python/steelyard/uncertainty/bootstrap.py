@@ -203,11 +203,11 @@ def bootstrap(
         each row is drawn B times over all resamples (Davison, Hinkley and Schechtman 1986), of at most 100,000 rows or
         clusters. ``"poisson"``: counts are independent, Poisson with mean 1 (Chamandy et al. 2012). ``"bayesian"``:
         rows have exponential weights, so that limits are those of a posterior (Rubin 1981). ``"subsample"``: m draws
-        (Bickel, Götze and van Zwet 1997). Sums are of n counts: sum c_i x_i n / sum c_i. Each stratum is drawn so by
-        itself. ``"smoothed"``: normal noise is added to each draw (Silverman and Young 1987), for statistics and
-        functions of one column of rows. With ``"bayesian"``, ``"smoothed"`` and ``"subsample"`` the methods
-        ``"percentile"`` (the default of the former two), ``"basic"`` (of the last) and ``"normal"``. Not with
-        ``blocks``, several kinds of clusters and ``n_resamples=math.inf``.
+        (Bickel, Götze and van Zwet 1997), in strata dealt out to these. Sums are of n counts: sum c_i x_i n / sum c_i.
+        Each stratum is drawn so by itself. ``"smoothed"``: normal noise is added to each draw (Silverman and Young
+        1987), for statistics and functions of one column of rows. With ``"bayesian"``, ``"smoothed"`` and
+        ``"subsample"`` the methods ``"percentile"`` (the default of the former two), ``"basic"`` (of the last) and
+        ``"normal"``. Not with ``blocks``, several kinds of clusters and ``n_resamples=math.inf``.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
     method : {"bca", "bc", "percentile", "expanded", "basic", "normal", "studentized", "beta_t", "double", "abc"},

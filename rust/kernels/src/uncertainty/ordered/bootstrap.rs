@@ -8,7 +8,7 @@ use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream};
 use crate::simd::scalar;
 use crate::uncertainty::bootstrap::concluded;
-use crate::uncertainty::designs::{Drawing, Parts, Simple, centred, rescaled};
+use crate::uncertainty::designs::{Drawing, MOST_COUNTED, Parts, Simple, centred, rescaled};
 use crate::uncertainty::influence::{jackknife_acceleration, once, skewness};
 use crate::uncertainty::no_estimate::{Ended, answer};
 use crate::uncertainty::paired::Wide;
@@ -64,6 +64,9 @@ fn bootstrap_or_ended(
 ) -> Result<Bootstrap, Ended> {
     if options.method.reads_units() {
         return Err(NoEstimate::NeedsInfluences.into());
+    }
+    if !drawing.proportional() {
+        return Err(NoEstimate::UnevenShares { most: MOST_COUNTED }.into());
     }
     let data = Data::of_columns(columns, second, design, &mut |_| progress(0))?;
     let of_type = statistic.of_column(columns[0])?;
