@@ -143,9 +143,10 @@ def bootstrap(
     number. Its resamples are those of the other statistics. Where it takes ``sample_weight``, as scikit-learn's metrics
     do, it is given the columns and how often each row counts; where it takes ``axis``, many resamples as the rows of
     tables, with ``axis=-1``; else the rows of one resample, each as often as it counts (with ``blocks`` block after
-    block; else their order says nothing). Its acceleration is that of the jackknife; in strata, blocks and several
-    kinds of clusters it has none, and the method is ``"percentile"`` unless another one is asked for. ``sample_weight``
-    has ``weights`` in it: a row's weight, as often as it counts.
+    block; else their order says nothing). Its acceleration is that of the jackknife, in strata with U the value of all
+    rows minus that without one (or without some of a stratum, where there are more than 500), less the stratum's mean
+    of these; in blocks and several kinds of clusters it has none, and the method is ``"percentile"`` unless another one
+    is asked for. ``sample_weight`` has ``weights`` in it: a row's weight, as often as it counts.
 
     With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the
     distribution of m* itself, P(m* <= t), by inversion of its characteristic function (E exp(i t x*))^n or by
@@ -215,7 +216,7 @@ def bootstrap(
         How the limits are computed from the replicates; see above. Default: ``"bca"``; but ``"beta_t"`` for a mean of
         fewer than 50 rows (or clusters) that are not all 0 or 1, asked for alone, with a finite ``n_resamples`` and
         without weights, strata, blocks and sampling: BCa's intervals are too short there, as ``docs/coverage.md``
-        shows; ``"percentile"`` for a function in strata, blocks or several kinds of clusters; and ``"basic"`` for the
+        shows; ``"percentile"`` for a function in blocks or several kinds of clusters; and ``"basic"`` for the
         ece.
     n_resamples : int or math.inf
         The number of resamples B, from 1 to 2**32 - 1, or ``math.inf`` for the limits of infinitely many. The default

@@ -2,10 +2,11 @@
 //! its replicates.
 
 use super::bootstrap::{Bootstrap, Options, concluded};
-use super::designs::{Blocks, Drawing};
-use super::influence::{jackknife_acceleration, once};
+use super::designs::{Blocks, Drawing, Parts};
+use super::influence::left_out_acceleration;
 use super::limits::{Correction, Method};
 use super::no_estimate::{Ended, NoEstimate, answer};
+use super::ordered::GROUPS;
 use super::smoothed::noise;
 use crate::grid::{Progress, Stopped, fill_chunks};
 use crate::intervals::moments::{Column, moments};
@@ -171,6 +172,11 @@ impl Many for Drawn<'_> {
     }
 }
 
+/// The parts of the units that BCa's acceleration leaves out in turn, as for statistics of sorted rows.
+pub fn left_out_parts(drawing: &dyn Drawing, units: usize) -> Result<Parts, NoMemory> {
+    drawing.parts(units, GROUPS)
+}
+
 /// A statistic, with what was computed of it elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Computed<'a> {
@@ -178,7 +184,9 @@ pub struct Computed<'a> {
     pub value: f64,
     /// The statistic of each resample, finite.
     pub replicates: &'a [f64],
-    /// The number of units that were resampled.
+    /// How the units were drawn that were resampled, and their number.
+    pub drawing: &'a dyn Drawing,
+    /// See `drawing`.
     pub units: usize,
     /// What the methods that correct bias need.
     pub known: Known<'a>,
@@ -189,7 +197,7 @@ pub struct Computed<'a> {
 pub enum Known<'a> {
     /// By the jackknife.
     LeftOut {
-        /// The statistic without each unit, or group of units, in turn, finite; BCa alone needs it.
+        /// The statistic without each of the [`left_out_parts`] of the units in turn, finite; BCa alone needs it.
         values: &'a [f64],
         /// How far rounding may move a replicate, as a share of the value's size and of the replicates' spread.
         rounding: f64,
@@ -218,7 +226,7 @@ fn of_replicates_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let Computed { value, replicates, units, known } = computed;
+    let Computed { value, replicates, drawing, units, known } = computed;
     let range = match moments(replicates, &mut *progress)? {
         Column::Finite(moments) => moments,
         Column::Bad(_) => return Err(NoEstimate::EmptyResample.into()),
@@ -227,7 +235,7 @@ fn of_replicates_or_ended(
     if n > 1 && range.min >= range.max {
         return Err(NoEstimate::EqualReplicates { n }.into());
     }
-    let mut correction = Correction { units, ..Correction::default() };
+    let mut correction = Correction { units: drawing.sample(units), ..Correction::default() };
     match known {
         Known::Before { acceleration, tie } => correction = Correction { acceleration, tie, ..correction },
         Known::LeftOut { rounding, .. } if options.method.corrects_bias() => {
@@ -237,7 +245,12 @@ fn of_replicates_or_ended(
         Known::LeftOut { .. } => {}
     }
     if let (Method::Bca, Known::LeftOut { values, .. }) = (options.method, known) {
-        correction.acceleration = jackknife_acceleration(once(values), correction.tie);
+        let parts = left_out_parts(drawing, units)?;
+        if parts.strata.is_some() && values.len() != parts.count {
+            return Err(NoEstimate::Outside.into());
+        }
+        correction.acceleration =
+            left_out_acceleration(&parts, value, memory::copied(values)?, correction.tie)?;
     }
     let replicates = memory::copied(replicates)?;
     concluded(value, (replicates, None), correction, (range.min, range.max), false, options, progress)
@@ -307,6 +320,7 @@ mod tests {
         let computed = Computed {
             value: 1.0,
             replicates: &[1.0; 9],
+            drawing: &Simple,
             units: 9,
             known: Known::LeftOut { values: &[], rounding: 1e-12 },
         };
