@@ -151,10 +151,11 @@ def bootstrap(
     With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the
     distribution of m* itself, P(m* <= t), by inversion of its characteristic function (E exp(i t x*))^n or by
     enumeration, and of a quantile by binomial probabilities: j of the n draws fall up to the k-th smallest value with
-    probability C(n, j) (k/n)^j (1 - k/n)^(n - j). There are no replicates then, no seed, and no Monte-Carlo error. Each
-    stratum is a further factor of the characteristic function, and weights make a ratio of the mean. The t* of
-    ``"studentized"`` need all resamples listed (up to 1.2 million that differ, as of 11 rows or of any number of 0/1
-    rows), or a column whose values are a few steps apart (80 grades from 0 to 4).
+    probability C(n, j) (k/n)^j (1 - k/n)^(n - j), and in strata a sum of such numbers, one of each stratum.
+    There are no replicates then, no seed, and no Monte-Carlo error. Each stratum is a further factor of the
+    characteristic function, and weights make a ratio of the mean. The t* of ``"studentized"`` need all resamples listed
+    (up to 1.2 million that differ, as of 11 rows or of any number of 0/1 rows), or a column whose values are
+    a few steps apart (80 grades from 0 to 4).
 
     Parameters
     ----------
@@ -254,7 +255,7 @@ def bootstrap(
         where all replicates are equal; where a function returns an array, or a number that is not finite, which names
         the resample; where a limit would lie beyond the smallest or
         largest replicate; for ``n_resamples=math.inf`` where the statistic is no mean, sum, ratio, weighted mean or
-        quantile (of rows without strata), or the macro average is one of ratios whose denominators vary, or the
+        quantile (of rows, in strata or not), or the macro average is one of ratios whose denominators vary, or the
         numerical error of the distribution would exceed 1e-5, or the method needs the replicates (``"normal"``,
         ``"beta_t"``, ``"double"``; ``"studentized"`` where resamples can neither be listed nor lie on a lattice); for
         ``"studentized"`` where a limit is infinite; for ``"abc"``

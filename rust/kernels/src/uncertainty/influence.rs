@@ -82,6 +82,11 @@ pub(super) fn skewness(influences: &[f64], rounding: f64) -> f64 {
     scalar(|| skewness_of(once(influences), rounding))
 }
 
+/// The same of influences that occur so many times each.
+pub(super) fn skewness_of_many(influences: &[(f64, f64)], rounding: f64) -> f64 {
+    scalar(|| skewness_of(influences.iter().copied(), rounding))
+}
+
 /// Values that each occur once.
 pub(super) fn once(values: &[f64]) -> impl Iterator<Item = (f64, f64)> + Clone {
     values.iter().map(|&value| (value, 1.0))

@@ -345,8 +345,11 @@ fn ideals(n: usize) -> Run {
         for (kind, x) in kinds.into_iter().take(if n > 100 { 1 } else { 3 }) {
             if n >= 2 {
                 for q in [0.5, 0.9] {
-                    let found = given(ideal::quantile(&&x[..], q, question, &mut |_| true));
+                    let found = given(ideal::quantile(&&x[..], q, None, question, &mut |_| true));
                     told(digest.of("quantile").of(kind).of("rows"), found);
+                    let halves = Some((&strata[..], 2));
+                    let found = given(ideal::quantile(&&x[..], q, halves, question, &mut |_| true));
+                    told(digest.of("quantile").of(kind).of("strata"), found);
                 }
             }
             for (form, design) in
