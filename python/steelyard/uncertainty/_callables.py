@@ -28,7 +28,9 @@ __all__ = ["Called", "called", "of_callable", "tuple_columns"]
 
 Floats = NDArray[np.float64]
 
-DRAWS = 1 << 18  # draws whose rows are in memory together: 2 MiB of indices, and as much of each column
+# Draws whose rows are in memory together: 2 MiB of indices, and as much of each column. A quarter of them, which the
+# second cache holds, where that is 64 resamples and more.
+DRAWS = 1 << 18
 # Keywords of the core for designs in which units are drawn together, in words.
 TOGETHER = {"blocks": "blocks", "parents": "nested clusters", "crossed": "crossed clusters"}
 ROUNDING = 4096  # a replicate this many roundings from the value is equal to it
@@ -194,7 +196,7 @@ class _Data:
     def replicates(self, request: Request, clock: _Clock) -> Floats:
         """The statistic of each resample; a resample has the counts that it has for every other statistic."""
         total, seed = request.n_resamples, request.seed
-        to, each = np.empty(total), max(1, DRAWS // self.n)
+        to, each = np.empty(total), max(1, DRAWS // (4 * self.n), min(64, DRAWS // self.n))
         for first in range(0, total, each):
             count = min(each, total - first)
             noise: Any = itertools.repeat(None)
