@@ -99,9 +99,10 @@ pub fn resampled_rows<'py>(
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let blocks = blocks_of(blocks, block_length)?;
     let streams = streams(Domain::Bootstrap, seed, stratum, first, count)?;
-    let mut rows = memory::filled(size(n, count)?, 0).map_err(no_memory)?;
-    call(py, None, streams.len(), |progress| rows_of(blocks, &streams, n, &mut rows, progress))?;
-    copied(py, &rows)
+    let mut fresh = Fresh::new(py, size(n, count)?)?;
+    let to = fresh.elements();
+    call(py, None, streams.len(), |progress| rows_of(blocks, &streams, n, to, progress))?;
+    Ok(fresh.array())
 }
 
 /// The normal deviates that `count` replicates of a smoothed bootstrap add to their `n` rows, as `resampled_rows` has

@@ -26,10 +26,12 @@ pub fn counts_of(
     to: &mut [f64],
     progress: Progress<'_>,
 ) -> Result<(), Stopped> {
-    let write = |(counts, room): &mut (Vec<u32>, Vec<u32>), stream, to: &mut [f64]| {
-        drawing.count(stream, room, counts);
-        let unit = drawing.unit();
-        scalar(|| to.iter_mut().zip(&*counts).for_each(|(to, &count)| *to = f64::from(count) * unit));
+    let write = |(counts, room): &mut (Vec<u32>, Vec<u32>), streams: &[Stream], to: &mut [f64]| {
+        for (&stream, to) in streams.iter().zip(to.chunks_mut(n)) {
+            drawing.count(stream, room, counts);
+            let unit = drawing.unit();
+            scalar(|| to.iter_mut().zip(&*counts).for_each(|(to, &count)| *to = f64::from(count) * unit));
+        }
     };
     let scratch = || Ok((memory::filled(n, 0)?, memory::filled(drawing.room(n), 0)?));
     each_replicate(streams, n, to, progress, write, scratch)
@@ -44,9 +46,13 @@ pub fn rows_of(
     to: &mut [i64],
     progress: Progress<'_>,
 ) -> Result<(), Stopped> {
-    let write = |(): &mut (), stream, to: &mut [i64]| match blocks {
-        None => dispatch(Draw { stream, to }),
-        Some(blocks) => blocks.rows(stream, to),
+    let write = |(): &mut (), streams: &[Stream], to: &mut [i64]| match blocks {
+        None => dispatch(Draw { streams, n, to }),
+        Some(blocks) => {
+            for (&stream, to) in streams.iter().zip(to.chunks_mut(n)) {
+                blocks.rows(stream, to);
+            }
+        }
     };
     each_replicate(streams, n, to, progress, write, || Ok(()))
 }
@@ -54,16 +60,21 @@ pub fn rows_of(
 /// The normal deviates of some replicates of a smoothed bootstrap, one replicate after the other, each in the order of
 /// the rows. `to` has room for n numbers of each of the `streams`.
 pub fn noise_of(streams: &[Stream], n: usize, to: &mut [f64], progress: Progress<'_>) -> Result<(), Stopped> {
-    each_replicate(streams, n, to, progress, |(): &mut (), stream, to| noise(stream, to), || Ok(()))
+    let write = |(): &mut (), streams: &[Stream], to: &mut [f64]| {
+        for (&stream, to) in streams.iter().zip(to.chunks_mut(n)) {
+            noise(stream, to);
+        }
+    };
+    each_replicate(streams, n, to, progress, write, || Ok(()))
 }
 
-/// Runs `write` for each replicate and its part of `to`, in parallel, with the scratch memory of its chunk.
+/// Runs `write` for some replicates and their part of `to` at a time, in parallel, with the scratch memory of its chunk.
 fn each_replicate<T: Send, S>(
     streams: &[Stream],
     n: usize,
     to: &mut [T],
     progress: Progress<'_>,
-    write: impl Fn(&mut S, Stream, &mut [T]) + Sync,
+    write: impl Fn(&mut S, &[Stream], &mut [T]) + Sync,
     scratch: impl Fn() -> Result<S, NoMemory> + Sync,
 ) -> Result<(), Stopped> {
     if n == 0 || streams.is_empty() {
@@ -74,18 +85,16 @@ fn each_replicate<T: Send, S>(
     let parts = memory::collected(streams.chunks(each).zip(to.chunks_mut(each * n)))?;
     let mut progress = |done: usize| progress((done * each).min(streams.len()));
     let done = fill_chunks(parts, bytes, &mut progress, |_, (streams, to)| {
-        let mut scratch = scratch()?;
-        for (&stream, to) in streams.iter().zip(to.chunks_mut(n)) {
-            write(&mut scratch, stream, to);
-        }
+        write(&mut scratch()?, streams, to);
         Ok(())
     })?;
     Ok(done.into_iter().collect::<Result<(), NoMemory>>()?)
 }
 
-/// Writes the rows of one replicate.
+/// Writes the `n` rows of each replicate: of few rows, entering the level once for each would take as long as the draws.
 struct Draw<'a> {
-    stream: Stream,
+    streams: &'a [Stream],
+    n: usize,
     to: &'a mut [i64],
 }
 
@@ -94,12 +103,14 @@ impl Kernel for Draw<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let n = self.to.len();
-        let mut drawn = Drawn { to: self.to, at: 0 };
-        if n > SLOTS {
-            draw_many(self.stream, n, &mut drawn);
-        } else {
-            draw_few(self.stream, n, &mut drawn);
+        let n = self.n;
+        for (&stream, to) in self.streams.iter().zip(self.to.chunks_mut(n)) {
+            let mut drawn = Drawn { to, at: 0 };
+            if n > SLOTS {
+                draw_many(stream, n, &mut drawn);
+            } else {
+                draw_few(stream, n, &mut drawn);
+            }
         }
     }
 }
@@ -137,9 +148,10 @@ impl Few for Drawn<'_> {
     }
     #[inline(always)]
     fn offsets(&mut self, offsets: &[u16]) {
-        for &offset in offsets {
-            self.put(usize::from(offset));
+        for (to, &offset) in self.to[self.at..].iter_mut().zip(offsets) {
+            *to = i64::from(offset);
         }
+        self.at += offsets.len();
     }
 }
 
