@@ -832,6 +832,7 @@ row("_core.majority_at", call=lambda d: _core.majority_at(d[0], d[1], wrong=d[2]
 of_numbers("resampling_counts", lambda n: n, lambda n: 0, lambda n: 0)
 row("_core.near_codes", call=_core.near_codes)(lambda n: np.arange(n) * 3)
 row("_core.resampled_counts", call=lambda n: _core.resampled_counts(n, seed=0, first=0, count=9))(lambda n: n)
+row("_core.left_out_parts", call=_core.left_out_parts)(lambda n: n)
 row("_core.smoothing_noise", call=lambda n: _core.smoothing_noise(n, seed=0, first=0, count=9))(lambda n: n)
 row("_core.bandwidth", call=_core.bandwidth)(uniform)
 row("_core.resampled_rows", call=lambda n: _core.resampled_rows(n, seed=0, first=0, count=9))(lambda n: n)

@@ -108,8 +108,53 @@ def test_the_length_of_blocks_is_that_for_the_mean() -> None:
     assert got.detail["block_length"] == want.detail["block_length"] > 1
 
 
+@pytest.mark.parametrize("takes", MEANS)
+@pytest.mark.parametrize("method", ["bca", "bc", "expanded"])
+@pytest.mark.parametrize("design", ["strata", "clusters in strata", "uneven", "balanced in strata"])
+def test_a_function_in_strata_has_the_limits_of_the_statistic_that_it_is(design: str, method: Any, takes: str) -> None:
+    """The closed form of the acceleration; a mean is exact, and so are clusters of one size."""
+    uneven = {"strata": np.minimum(np.arange(N) % 7, 2)}
+    options: Any = DESIGNS.get(design, uneven) | {
+        "n_resamples": 1999,
+        "seed": 3,
+        "method": method,
+        "confidence_level": 0.9,
+    }
+    got, want = sy.bootstrap(X**3, MEANS[takes], **options), sy.bootstrap(X**3, "mean", **options)
+    np.testing.assert_allclose([got.low, got.high], [want.low, want.high], rtol=1e-9)
+    assert got.method == want.method
+    assert got.detail.get("acceleration", 0) == pytest.approx(want.detail.get("acceleration", 0), rel=1e-9)
+
+
+def test_a_median_in_strata_is_the_median_in_strata() -> None:
+    """The same parts are left out, of more than 500 rows in groups."""
+    for n in (60, 2000):
+        x, strata = normalish(n, 4), np.minimum(np.arange(n) % 9, 2)
+        got, want = (sy.bootstrap(x, of, strata=strata, n_resamples=499) for of in (np.median, "median"))
+        assert want.method == got.method == "stratified BCa bootstrap"
+        assert got.detail["acceleration"] == pytest.approx(want.detail["acceleration"], rel=1e-9, abs=1e-12)
+        np.testing.assert_allclose([got.low, got.high], [want.low, want.high], rtol=1e-12)
+
+
+def test_the_acceleration_in_strata_is_that_of_enumerated_influences() -> None:
+    """Of a ratio, whose jackknife differs from its influences by what vanishes with the rows."""
+    strata = np.repeat([0, 1], [300, 700])
+    x, y = 9 + normalish(1000, 2) ** 2 + strata, 12 + normalish(1000, 3)
+
+    def ratio(x: np.ndarray, y: np.ndarray) -> float:
+        return float(x.sum() / y.sum())
+
+    got, want = (sy.bootstrap((x, y), of, strata=strata, n_resamples=499) for of in (ratio, "ratio"))
+    assert got.detail["acceleration"] == pytest.approx(want.detail["acceleration"], rel=0.2)
+    # The groups of two rows that are left out together, by themselves.
+    part = np.concatenate([np.arange(300) % 150, 150 + np.arange(700) % 350])
+    u = ratio(x, y) - np.array([ratio(x[part != g], y[part != g]) for g in range(500)])
+    u -= np.repeat([u[:150].mean(), u[150:].mean()], [150, 350])
+    assert got.detail["acceleration"] == pytest.approx((u**3).sum() / (6 * (u**2).sum() ** 1.5), rel=1e-9)
+
+
 def test_without_a_method_the_reason_says_why_it_is_no_bca() -> None:
-    found = sy.bootstrap(X, np.median, strata=np.arange(N) % 3, n_resamples=99)
-    assert found.method == "stratified percentile bootstrap"
-    assert found.reason.startswith("the default for a function of rows that are not all drawn alike in 3 strata")
+    found = sy.bootstrap(X, np.median, blocks="circular", n_resamples=99)
+    assert found.method == "circular block percentile bootstrap"
+    assert found.reason.startswith("the default for a function of rows that are not drawn one by one in blocks of")
     assert sy.bootstrap(X, MEANS["counts"], weights=WEIGHTS, n_resamples=99).method == "weighted BCa bootstrap"

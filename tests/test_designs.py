@@ -213,8 +213,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         {"x": [1, 2, 3, 4], "strata": [*"aabb"], "average": "macro", "statistic": np.mean},
     ),
     (
-        "method: expected one of percentile, basic, bc, expanded, normal for the function mean in strata; got 'bca'",
-        {"x": [1, 2, 3, 4], "strata": [*"aabb"], "method": "bca", "statistic": np.mean},
+        "method: expected one of percentile, basic, bc, expanded, normal for the function mean in blocks; got 'bca'",
+        {"x": [1, 2, 3, 4], "blocks": "moving", "method": "bca", "statistic": np.mean},
     ),
     ("weights: expected None for statistic='median'", {"weights": [1, 2, 3], "statistic": "median"}),
     ("average: expected 'micro' for statistic='iqr'", {"strata": [*"aaa"], "average": "macro", "statistic": "iqr"}),

@@ -548,10 +548,8 @@ def test_what_is_refused() -> None:
         ideal((np.arange(6.0), np.array([0, 0, 0, 1.0, 2, 3])))
     with pytest.raises(ValueError, match=r"n_resamples.*a mean, sum, ratio or quantile.*'iqr'"):
         sy.bootstrap(np.arange(9.0), "iqr", n_resamples=math.inf)
-    with pytest.raises(ValueError, match=r"n_resamples.*quantile of clustered or stratified rows.*'median'"):
+    with pytest.raises(ValueError, match=r"n_resamples.*quantile of clustered rows.*'median'"):
         sy.bootstrap(np.arange(9.0), "median", clusters=np.arange(9) // 2, n_resamples=math.inf)
-    with pytest.raises(ValueError, match=r"n_resamples.*quantile of clustered or stratified rows"):
-        sy.bootstrap(np.arange(9.0), "median", strata=np.arange(9) // 5, n_resamples=math.inf)
     strata, clusters = np.repeat([0, 1], [4, 5]), np.array([0, 0, 1, 2, 3, 4, 5, 6, 6])
     with pytest.raises(ValueError, match=r"n_resamples.*finite number.*units of different sizes"):
         ideal(np.arange(9.0), strata=strata, clusters=clusters, average="macro")
@@ -628,6 +626,84 @@ def test_quantiles_of_resamples_agree_with_it(n: int, q: float) -> None:
         )  # fmt: skip
         seen = float((drawn.replicates <= place).mean())
         assert abs(found["up_to"][0] - seen) <= 5 * math.sqrt(seen * (1 - seen) / 199_999)
+
+
+HOMES = [np.array([0, 1, 0, 0, 1, 1, 0]), np.array([0, 0, 0, 1, 1, 1, 1]), np.array([0, 1, 2, 2, 1, 0, 0])]
+
+
+def order_shares_in_strata(x: np.ndarray, strata: np.ndarray, q: float) -> tuple[np.ndarray, np.ndarray]:
+    """The quantiles of all resamples of each stratum within itself, ascending, with the shares up to each."""
+    members = [np.flatnonzero(strata == h) for h in range(int(strata.max()) + 1)]
+    each = [list(itertools.product(own, repeat=len(own))) for own in members]
+    drawn = np.array([np.concatenate(one) for one in itertools.product(*each)], np.int64)
+    values, times = np.unique(np.round(np.quantile(x[drawn], q, axis=1), 9), return_counts=True)
+    return values, np.cumsum(times) / len(drawn)
+
+
+@pytest.mark.parametrize("q", [0.0, 0.2, 0.5, 0.61, 0.9, 1.0])
+@pytest.mark.parametrize("strata", HOMES, ids=str)
+@pytest.mark.parametrize("x", [np.array([1.0, 2.5, 7.0, 7.25, 12.0, 12.5, 30.0]), np.array([0.0, 5, 1, 1, 9, 3, 5])])
+def test_quantiles_in_strata_have_the_distribution_over_all_resamples(
+    x: np.ndarray, strata: np.ndarray, q: float
+) -> None:
+    values, up_to = order_shares_in_strata(x, strata, q)
+    found = _core.ideal_bootstrap(
+        [x], "quantile", q=q, stratum_codes=strata, strata=int(strata.max()) + 1, method="percentile",
+        confidence_level=0.8, alternative="two-sided", at=values + 1e-8,
+    )  # fmt: skip
+    np.testing.assert_allclose(found["up_to"], up_to, atol=1e-12)
+    low, high = (values[np.searchsorted(up_to, level - 1e-12)] for level in (0.1, 0.9))
+    assert (found["low"], found["high"]) == (pytest.approx(low, abs=1e-8), pytest.approx(high, abs=1e-8))
+    shares = np.diff(up_to, prepend=0.0)
+    spread = math.sqrt(shares @ (values - shares @ values) ** 2)
+    assert found["standard_error"] == pytest.approx(spread, rel=1e-7)
+
+
+@pytest.mark.parametrize("n", [12, 41, 400])
+@pytest.mark.parametrize("q", [0.5, 0.25, 0.9])
+def test_quantiles_of_resamples_in_strata_agree_with_it(n: int, q: float) -> None:
+    rng = np.random.default_rng(n)
+    strata = np.minimum(np.arange(n) % 6, 2)
+    x = rng.lognormal(size=n) + strata
+    statistic = sy.uncertainty.quantile(q)
+    drawn = sy.bootstrap(x, statistic, strata=strata, n_resamples=199_999)
+    exact = sy.bootstrap(x, statistic, strata=strata, n_resamples=math.inf)
+    assert (exact.detail["engine"], exact.method) == ("O", "ideal stratified BCa bootstrap")
+    assert float(exact) == float(drawn)
+    assert exact.standard_error == pytest.approx(drawn.standard_error, rel=0.02)
+    assert exact.detail["acceleration"] == pytest.approx(drawn.detail["acceleration"], abs=1e-12)
+    assert drawn.replicates is not None
+    for share in (0.03, 0.2, 0.5, 0.8, 0.97):
+        place = float(np.quantile(drawn.replicates, share)) + 1e-9
+        found = _core.ideal_bootstrap(
+            [x], "quantile", q=q, stratum_codes=strata, strata=3, method="percentile", confidence_level=0.9,
+            alternative="two-sided", at=np.array([place]),
+        )  # fmt: skip
+        seen = float((drawn.replicates <= place).mean())
+        assert abs(found["up_to"][0] - seen) <= 5 * math.sqrt(seen * (1 - seen) / 199_999) + 1e-12
+
+
+@pytest.mark.parametrize("n", [7, 300, 4001, 20_000])
+@pytest.mark.parametrize("q", [0.5, 0.75])
+def test_the_quantile_of_one_stratum_is_that_without_strata(n: int, q: float) -> None:
+    x, statistic = np.random.default_rng(3).normal(size=n), sy.uncertainty.quantile(q)
+    got = sy.bootstrap(x, statistic, strata=np.zeros(n), n_resamples=math.inf)
+    want = sy.bootstrap(x, statistic, n_resamples=math.inf)
+    assert (got.low, got.high, float(got)) == (want.low, want.high, float(want))
+    assert got.standard_error == pytest.approx(want.standard_error, rel=1e-9)
+    assert got.detail["z0"] == pytest.approx(want.detail["z0"], abs=1e-11)
+    assert got.detail["acceleration"] == pytest.approx(want.detail["acceleration"], abs=1e-14)
+    assert got.detail["error"] < 1e-11
+
+
+def test_a_quantile_of_still_strata_is_refused() -> None:
+    x, strata = np.repeat([1.0, 5.0], [30, 70]), np.repeat([0, 1], [30, 70])
+    with pytest.raises(
+        ValueError, match=r"resamples that differ in their quantile.*; got infinitely many of one value"
+    ):
+        sy.bootstrap(x, sy.uncertainty.quantile(0.2), strata=strata, n_resamples=math.inf)
+    with pytest.raises(ValueError, match="n_resamples: expected a finite number for a quantile of clustered rows"):
+        sy.bootstrap(x, "median", clusters=np.arange(100) // 2, strata=strata, n_resamples=math.inf)
 
 
 def test_the_median_is_a_quantile() -> None:

@@ -112,6 +112,35 @@ def test_m_draws_have_their_exact_distribution(statistic: Any) -> None:
     assert goodness(exact, np.full(64, 1 / 64), found) > 1e-4
 
 
+def every_draw_in_strata(draws: tuple[int, int], rows: tuple[int, int]) -> list[tuple[list[int], list[int]]]:
+    """Every resample of two strata, whose rows are numbered on, as the draws of each."""
+    a = itertools.product(range(rows[0]), repeat=draws[0])
+    b = itertools.product(range(rows[0], sum(rows)), repeat=draws[1])
+    return [(list(one), list(other)) for one, other in itertools.product(a, b)]
+
+
+@pytest.mark.parametrize("statistic", ["mean", "variance", "median"])
+@pytest.mark.parametrize("draws", [(2, 2), (1, 3), (2, 4)])
+def test_m_draws_in_strata_have_their_exact_distribution(statistic: Any, draws: tuple[int, int]) -> None:
+    """Strata of three and four rows: of sums with the deviations of each, of sorted rows with each draw n/m times."""
+    x, strata = np.array([1.0, 2.5, 7.0, 3.0, 4.0, 8.5, 30.0]), np.array([0, 0, 0, 1, 1, 1, 1])
+    share, exact = np.array(draws) / [3, 4], []
+    largest, value = math.sqrt(share.max()), float(getattr(np, {"variance": "var"}.get(statistic, statistic))(x))
+    common = math.gcd(3 * draws[1], 4 * draws[0])
+    times = 3 * draws[1] // common, 4 * draws[0] // common
+    for one, other in every_draw_in_strata(draws, (3, 4)):
+        if statistic == "median":
+            of = float(np.median(x[one * times[0] + other * times[1]]))
+        else:
+            counts = np.bincount(one + other, minlength=7)
+            w = 1 + np.sqrt(share / share.max())[strata] * (counts / share[strata] - 1)
+            of = float(w @ x / 7 if statistic == "mean" else w @ x**2 / 7 - (w @ x / 7) ** 2)
+        exact.append(value + largest * (of - value))
+    m = sy.uncertainty.subsample(dict(enumerate(draws)))
+    found = replicates(x, statistic, strata=strata, sampling=m, seed=8)
+    assert goodness(np.array(exact), np.full(len(exact), 1 / len(exact)), found) > 1e-4
+
+
 # -- closed forms -----------------------------------------------------------------------------------------
 
 
@@ -141,14 +170,49 @@ def test_the_spread_of_replicates_is_the_error_in_closed_form(statistic: Any, de
         "weighted clusters in strata": {"clusters": clusters, "strata": clusters % 3, "weights": weights},
     }[design]
     columns = sums_columns(statistic, 900)
-    if "strata" in how and str(sampling).startswith("subsample"):
-        with pytest.raises(ValueError, match=r"sampling: expected draws of all rows with strata; got subsample\(60\)"):
-            sy.bootstrap(given(columns), statistic, **how, sampling=sampling)
-        return
     want = sy.estimate(given(columns), statistic, **how)
     boot = sy.bootstrap(given(columns), statistic, **how, sampling=sampling, n_resamples=4000, method="percentile")
     assert boot.value == pytest.approx(want.value, rel=1e-11)
     assert boot.standard_error == pytest.approx(want.standard_error, rel=0.08)
+
+
+@pytest.mark.parametrize("average", ["micro", "macro"])
+@pytest.mark.parametrize("statistic", ["mean", "ratio", "std"])
+def test_unlike_shares_of_strata_spread_as_the_error_in_closed_form(statistic: Any, average: Any) -> None:
+    """Strata that are drawn too often and too rarely, of unlike spreads: one factor for all would be off by a third."""
+    strata = np.repeat([0, 1], [200, 600])
+    columns = [np.where(strata == 0, 4.0, 1.0) * x + 9 * strata + 20 for x in sums_columns(statistic, 800)]
+    m = sy.uncertainty.subsample({0: 300, "1": 40})
+    how: dict[str, Any] = {"strata": strata, "average": average}
+    boot = sy.bootstrap(given(columns), statistic, **how, sampling=m, n_resamples=4000)
+    assert boot.standard_error == pytest.approx(sy.estimate(given(columns), statistic, **how).standard_error, rel=0.07)
+
+
+def test_one_stratum_draws_as_without() -> None:
+    x, m = normalish(50, 3), sy.uncertainty.subsample(20)
+    for statistic in ("mean", "median"):
+        found = replicates(x, statistic, strata=np.zeros(50), sampling=m, n_resamples=300)
+        np.testing.assert_array_equal(found, replicates(x, statistic, strata=["a"] * 50, sampling=m, n_resamples=300))
+        np.testing.assert_allclose(found, replicates(x, statistic, sampling=m, n_resamples=300), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("m", "sizes", "draws"),
+    [
+        (60, [100, 300], [15, 45]),
+        (7, [3, 3, 3], [3, 2, 2]),
+        (3, [2, 3, 400], [1, 1, 1]),
+        (10, [2, 3, 400], [1, 1, 8]),
+        (11, [50, 2, 48], [5, 1, 5]),
+        (1000, [2, 6], [250, 750]),
+    ],
+)
+def test_draws_are_dealt_out_in_proportion(m: int, sizes: list[int], draws: list[int]) -> None:
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    boot = sy.bootstrap(normalish(len(strata), 2), strata=strata, sampling=sy.uncertainty.subsample(m), n_resamples=99)
+    assert boot.detail["m_strata"] == dict(zip(map(str, range(len(sizes))), draws, strict=True))
+    assert boot.detail["m"] == m
+    assert boot.reason == f"the default in {len(sizes)} strata by {m} draws each"
 
 
 @every
@@ -219,6 +283,7 @@ def test_the_result_says_how_it_was_drawn(sampling: Any, method: str) -> None:
 
 # -- refusals ---------------------------------------------------------------------------------------------
 
+SUB = sy.uncertainty.subsample
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     (
         "sampling: expected one of multinomial, balanced, poisson, bayesian, smoothed, subsample; got 'x'",
@@ -264,6 +329,24 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         "draws is close to the value anyway",
         {"sampling": "balanced", "x": np.arange(100_001.0)},
     ),
+    ("m: expected at least one draw for each of 3 strata; got 2", {"strata": [*"aabbcc"], "sampling": SUB(2)}),
+    (
+        "m: expected a number of draws for every stratum; got none for 'c'",
+        {"strata": [*"aabbcc"], "sampling": SUB({"a": 2, "b": 1})},
+    ),
+    (
+        "m: expected numbers of draws for strata that the rows have; got one for 'd'",
+        {"strata": [*"aabbcc"], "sampling": SUB({"a": 2, "b": 1, "c": 1, "d": 2})},
+    ),
+    (
+        "sampling: expected one number of draws without strata; got subsample({'a': 2})",
+        {"sampling": SUB({"a": 2})},
+    ),
+    (
+        "sampling: expected draws of which each stratum has its share by whole counts, at most 1073741824 in all, for a "
+        "statistic of sorted rows; got others; draw in proportion to the strata",
+        {"statistic": "median", "strata": [*"aabbcc"], "sampling": SUB({"a": 10007, "b": 10009, "c": 20011})},
+    ),
     (
         "x[1]: expected values of at least 0 with sampling; got values from -1 on",
         {"statistic": "ratio", "x": ([1, 2, 3], [-1, 5, 6])},
@@ -273,7 +356,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("message", "how"), REFUSED)
 def test_what_cannot_be_drawn_is_refused_in_one_sentence(message: str, how: dict[str, Any]) -> None:
-    how = {"sampling": "poisson", "x": [1.0, 2.0, 4.0], "statistic": "mean"} | how
+    few = [1.0, 2.0, 4.0, 5.0, 7.0, 8.0][: len(how.get("strata", [0, 0, 0]))]
+    how = {"sampling": "poisson", "x": few, "statistic": "mean"} | how
     x, statistic = how.pop("x"), how.pop("statistic")
     with pytest.raises(ValueError) as refused:  # noqa: PT011
         sy.bootstrap(x, statistic, **how)
@@ -293,6 +377,15 @@ def test_a_sampling_is_a_name(sampling: Any) -> None:
         TypeError, match=r"sampling: expected one of multinomial, balanced, poisson, bayesian, smoothed, or"
     ):
         sy.bootstrap([1.0, 2.0, 4.0], sampling=sampling)
+
+
+def test_m_of_strata_is_a_whole_number_for_each() -> None:
+    with pytest.raises(ValueError, match="m: expected a number of draws for every stratum; got an empty mapping"):
+        SUB({})
+    with pytest.raises(ValueError, match=r"m\['a'\]: expected .*; got 0"):
+        SUB({"a": 0})
+    with pytest.raises(ValueError, match="m: expected one number of draws for each stratum; got two for '1'"):
+        SUB({1: 3, "1": 4})
 
 
 @pytest.mark.parametrize("m", [0, -1, 2.5])

@@ -917,12 +917,15 @@ def resampled_rows(
 ) -> NDArray[np.int64]: ...
 def smoothing_noise(n: int, *, seed: int, first: int, count: int) -> NDArray[np.float64]: ...
 def bandwidth(x: NDArray[Any], *, progress: _Progress = None) -> dict[str, Any]: ...
+def left_out_parts(n: int, *, stratum_codes: NDArray[np.int64] | None = None, strata: int = 0) -> NDArray[np.int64]: ...
 def replicates_interval(
     replicates: NDArray[np.float64],
     *,
     value: float,
     left_out: NDArray[np.float64],
     units: int,
+    stratum_codes: NDArray[np.int64] | None = None,
+    strata: int = 0,
     rounding: float,
     method: str,
     confidence_level: float,

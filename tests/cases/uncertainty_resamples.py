@@ -45,6 +45,36 @@ def _limits(inputs: Inputs) -> Outputs:
     return said
 
 
+def _units(_: str, n: int) -> Inputs:
+    """Three strata of different sizes, with a value for each unit."""
+    return {"strata": np.minimum(np.arange(n) % 5, 2), "x": normalish(n, 4) ** 2, "replicates": normalish(n, 1)}
+
+
+def _in_strata(inputs: Inputs) -> Outputs:
+    x, codes = inputs["x"], inputs["strata"]
+    parts = {
+        "alike": _core.left_out_parts(len(x)),
+        "strata": _core.left_out_parts(len(x), stratum_codes=codes, strata=3),
+    }
+    found = _core.replicates_interval(
+        inputs["replicates"], value=0.1, left_out=x[: parts["strata"].max() + 1], units=len(x), stratum_codes=codes,
+        strata=3, rounding=1e-12, method="bca", confidence_level=0.5, alternative="two-sided",
+    )  # fmt: skip
+    return parts | {"acceleration": found["acceleration"], "units": found["units"]}
+
+
+def _in_strata_reference(inputs: Inputs) -> Outputs:
+    x, codes = inputs["x"], inputs["strata"]
+    of, homes = reference.left_out_parts(codes)
+    left_out = x[: len(homes)]
+    return {
+        "alike": reference.left_out_parts(np.zeros(len(x), np.int64))[0],
+        "strata": of,
+        "acceleration": reference.stratified_acceleration(0.1, left_out, np.bincount(of), homes),
+        "units": max(len(x) // 3, 2),
+    }
+
+
 def _limits_reference(inputs: Inputs) -> Outputs:
     said = {}
     for method in METHODS:
@@ -74,5 +104,15 @@ CASES = [
         run=_limits,
         reference=_limits_reference,
         bound=dict.fromkeys((f"{m}_{n}" for m in METHODS for n in NUMBERS), 1e-11),
+    ),
+    Case(
+        name="uncertainty.left_out",
+        covers=("left_out_parts", "replicates_interval"),
+        dtypes=("",),
+        lengths=(40, 999, 5000),
+        make=_units,
+        run=_in_strata,
+        reference=_in_strata_reference,
+        bound={"acceleration": 1e-12},
     ),
 ]

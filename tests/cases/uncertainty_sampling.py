@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from .uncertainty_bootstrap import COUNT, SEED, core
 M, H = 7, 0.25
 NUMBERS = {"subsample": [float(M)], "smoothed": [H]}
 SAMPLINGS = {name: NUMBERS.get(name, []) for name in REGISTRIES["bootstrap.sampling"]}
-UNSTRATIFIED = ("subsample", "smoothed")
+UNSTRATIFIED = ("smoothed",)
+DRAWS = [3, 9, 12]  # of three strata: no share of their rows
 # Of sums, whose weights are real numbers; of sorted rows, which count whole times; and a sum, which is no share.
 STATISTICS = {"mean": 1, "variance": 1, "sum": 1, "median": 1}
 
@@ -38,7 +40,8 @@ def _run(inputs: Inputs) -> Outputs:
     for sampling, statistic, stratified in _calls():
         how: dict[str, Any] = {"stratum_codes": inputs["strata"], "strata": 3} if stratified else {}
         found = _core.bootstrap(
-            [core(inputs["x"])], statistic, **how, sampling=sampling, sampling_parameters=SAMPLINGS[sampling],
+            [core(inputs["x"])], statistic, **how, sampling=sampling,
+            sampling_parameters=list(map(float, DRAWS)) if stratified and sampling == "subsample" else SAMPLINGS[sampling],
             method="percentile", n_resamples=COUNT, seed=SEED, confidence_level=0.5, alternative="two-sided",
         )  # fmt: skip
         said[f"{sampling}_{statistic}{'_strata' if stratified else ''}"] = found["replicates"]
@@ -71,8 +74,11 @@ def _reference(inputs: Inputs) -> Outputs:
             of: Any = {"mean": np.mean, "sum": np.sum, "variance": np.var, "median": np.median}[statistic]
             said[f"smoothed_{statistic}"] = np.array([of(reference.smoothed(x, H, SEED, r)) for r in range(COUNT)])
             continue
-        weights = _counts(sampling, len(x))
-        if stratified:
+        weights, scale = _counts(sampling, len(x)), math.sqrt(M / len(x))
+        if stratified and sampling == "subsample":
+            drawn = [reference.subsample_in_strata(DRAWS, strata, SEED, r) for r in range(COUNT)]
+            weights, scale = np.array([one for one, _ in drawn]), drawn[0][1]
+        elif stratified:
             weights = np.zeros((COUNT, len(x)))
             for h in range(3):
                 members = np.flatnonzero(strata == h)
@@ -87,7 +93,7 @@ def _reference(inputs: Inputs) -> Outputs:
             "median": (np.median(x), np.array([_median(x, w) for w in weights])),
         }[statistic]
         if sampling == "subsample":
-            found = value + np.sqrt(M / len(x)) * (found - value)
+            found = value + scale * (found - value)
         said[f"{sampling}_{statistic}{'_strata' if stratified else ''}"] = found
     return said
 

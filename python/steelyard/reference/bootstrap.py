@@ -14,8 +14,8 @@ from . import random, studentized
 from . import sums as statistics
 
 __all__ = [
-    "acceleration", "bootstrap", "jackknife_acceleration", "limits", "normal_limits", "of_replicates", "of_statistic",
-    "replicates", "summary",
+    "acceleration", "bootstrap", "jackknife_acceleration", "left_out_parts", "limits", "normal_limits", "of_replicates",
+    "of_statistic", "replicates", "stratified_acceleration", "summary",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -115,6 +115,29 @@ def jackknife_acceleration(left_out: Floats, rounding: float) -> float:
         return 0.0
     squares = math.fsum(pull**2)
     return math.fsum(pull**3) / (6 * squares * math.sqrt(squares))
+
+
+def left_out_parts(strata: NDArray[np.int64], most: int = 500) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The part of each unit that is left out at a time, and the stratum of each part.
+
+    Each stratum has its share of ``most`` parts and two at least (one stratum: all of them), or a part for each unit.
+    """
+    of, homes = np.zeros(len(strata), np.int64), np.zeros(0, np.int64)
+    for h in range(int(strata.max()) + 1):
+        members = np.flatnonzero(strata == h)
+        own = min(len(members), max(2, most * len(members) // len(strata)))
+        of[members] = len(homes) + np.arange(len(members)) % own
+        homes = np.append(homes, np.full(own, h))
+    return of, homes
+
+
+def stratified_acceleration(value: float, left_out: Floats, sizes: Floats, strata: NDArray[np.int64]) -> float:
+    """The acceleration of the jackknife in strata, from the statistic without each part and the parts' sizes."""
+    u = value - left_out
+    mean = np.bincount(strata, u) / np.bincount(strata, sizes)
+    u = u - mean[strata] * sizes
+    squares = math.fsum(u**2)
+    return math.fsum(u**3) / (6 * squares * math.sqrt(squares))
 
 
 def summary(

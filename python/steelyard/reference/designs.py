@@ -16,7 +16,7 @@ from .bootstrap import summary
 
 __all__ = [
     "balanced", "bandwidth", "bayesian", "block_length", "crossed", "in_blocks", "in_levels", "in_strata", "of_design",
-    "poisson", "smoothed", "subsample",
+    "poisson", "smoothed", "subsample", "subsample_in_strata",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -120,10 +120,20 @@ def smoothed(x: Floats, h: float, seed: int, replicate: int) -> Floats:
     return np.repeat(x, random.counts(len(x), seed, replicate)) + h * np.array(deviates)
 
 
-def subsample(m: int, n: int, seed: int, replicate: int) -> Codes:
+def subsample(m: int, n: int, seed: int, replicate: int, stratum: int = 0) -> Codes:
     """The counts of n rows in m draws."""
-    numbers = random.numbers(random.At(seed, random.BOOTSTRAP, replicate=replicate))
+    numbers = random.numbers(random.At(seed, random.BOOTSTRAP, stratum, replicate))
     return np.bincount([random.below(numbers, n) for _ in range(m)], minlength=n)
+
+
+def subsample_in_strata(draws: list[int], strata: Codes, seed: int, replicate: int) -> tuple[Floats, float]:
+    """The weights of the rows where each stratum has its number of draws, and the factor of the deviations."""
+    weights, of = np.zeros(len(strata)), np.array(draws) / np.bincount(strata)
+    for h, m in enumerate(draws):
+        members = np.flatnonzero(strata == h)
+        drawn = subsample(m, len(members), seed, replicate, h) / of[h]
+        weights[members] = 1 + math.sqrt(of[h] / of.max()) * (drawn - 1)
+    return weights, math.sqrt(of.max())
 
 
 GROUP = 1024

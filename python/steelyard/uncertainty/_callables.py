@@ -28,13 +28,15 @@ __all__ = ["Called", "called", "of_callable", "tuple_columns"]
 
 Floats = NDArray[np.float64]
 
-DRAWS = 1 << 18  # draws whose rows are in memory together: 2 MiB of indices, and as much of each column
-GROUPS = 500  # the most groups of units that the jackknife leaves out in turn
-# Keywords of the core for designs in which units are drawn apart or together, in words.
-APART = {"stratum_codes": "strata", "blocks": "blocks", "parents": "nested clusters", "crossed": "crossed clusters"}
+# Draws whose rows are in memory together: 2 MiB of indices, and as much of each column. A quarter of them, which the
+# second cache holds, where that is 64 resamples and more.
+DRAWS = 1 << 18
+# Keywords of the core for designs in which units are drawn together, in words.
+TOGETHER = {"blocks": "blocks", "parents": "nested clusters", "crossed": "crossed clusters"}
 ROUNDING = 4096  # a replicate this many roundings from the value is equal to it
 # What the core is told of a design that says what units are and weigh, and not how they are drawn.
 ROWS = ("codes", "clusters", "weights", "average")
+STRATA = ("stratum_codes", "strata")  # what it is told of the strata of the units
 EVERY = 0.025  # seconds between two reports of progress
 # Of what a function returned what it should not, in error messages.
 DATA, RESAMPLE, JACKKNIFE = " for the data", " for resample {}", " for the data without group {} of the jackknife"
@@ -109,16 +111,16 @@ def of_callable(
     replicates = data.replicates(request, clock)
     left_out = data.left_out(clock) if request.method == "bca" else None
     found = limits_of(
-        replicates, statistic, value=value, units=data.units, method=request.method, confidence=request.confidence,
-        left_out=left_out, rounding=rounding,
+        replicates, statistic, value=value, units=data.units, strata=data.strata, method=request.method,
+        confidence=request.confidence, left_out=left_out, rounding=rounding,
     )  # fmt: skip
     clock.end()
     return found
 
 
 def _jackknife_is_plain(statistic: Called, design: Mapping[str, Any]) -> None:
-    """Raise where a unit that is left out moves others too, so that BCa needs more than leaving out each."""
-    for name, words in APART.items():
+    """Raise where units are not drawn one by one, so that BCa needs more than leaving out each."""
+    for name, words in TOGETHER.items():
         if design.get(name) is not None:
             methods = ", ".join(method for method in METHODS if method != "bca")
             raise value_error("method", f"one of {methods} for the function {statistic} in {words}", "'bca'")
@@ -164,6 +166,8 @@ class _Data:
         self.units = design.get("clusters", self.n if rows.clusters is None else rows.clusters.total)
         self.weights = rows.weights
         self.drawing = {name: value for name, value in design.items() if name not in ROWS}
+        drawn_alone = not self.drawing.keys() & TOGETHER.keys()
+        self.strata = {name: self.drawing[name] for name in STRATA if name in self.drawing and drawn_alone}
         # The standard deviation of the noise that is added to each draw.
         of_noise = self.drawing["sampling_parameters"] if self.drawing.get("sampling") == SMOOTHED else (0.0,)
         self.noise: float = of_noise[0]
@@ -192,7 +196,7 @@ class _Data:
     def replicates(self, request: Request, clock: _Clock) -> Floats:
         """The statistic of each resample; a resample has the counts that it has for every other statistic."""
         total, seed = request.n_resamples, request.seed
-        to, each = np.empty(total), max(1, DRAWS // self.n)
+        to, each = np.empty(total), max(1, DRAWS // (4 * self.n), min(64, DRAWS // self.n))
         for first in range(0, total, each):
             count = min(each, total - first)
             noise: Any = itertools.repeat(None)
@@ -217,11 +221,11 @@ class _Data:
         return to
 
     def left_out(self, clock: _Clock) -> Floats:
-        """The statistic without one unit at a time, or without one of 500 groups of units."""
-        groups = min(GROUPS, self.units)
+        """The statistic without one unit at a time, or without one of about 500 groups of units."""
+        group = _core.left_out_parts(self.units, **self.strata)
+        groups = int(group.max()) + 1
         if self.together and groups == self.n:
             return self._without_each()
-        group = np.arange(self.units) % groups
         group = group if self.codes is None else group[self.codes]
         to = np.empty(groups)
         for i in range(groups):

@@ -15,6 +15,7 @@ from .._rows import Rows
 from .._strata import scheme_of, told
 from .._text import printable
 from ..errors import value_error
+from ._allotment import drawn_in_strata
 from ._callables import Called
 from ._request import Options
 from ._statistics import Chosen, column_names, for_core, is_of_sums, refusal
@@ -86,6 +87,8 @@ def design_of(rows: Rows, options: Options, columns: Mapping[str, Array]) -> Des
         kind += f" in blocks of {length:.4g} rows{MEAN if blocks.kind == 'stationary' else ''}, {chosen}"
         scheme, detail = f"{scheme}{TITLES[blocks.kind]} ", {"block_length": length}
     if sampling is not None:
+        if strata is not None and sampling.parameters:
+            sampling = drawn_in_strata(sampling, strata, keywords["stratum_codes"])
         keywords |= {"sampling": sampling.kind, "sampling_parameters": sampling.parameters}
         scheme, kind, detail = scheme + sampling.title, kind + sampling.said, sampling.detail
     return Design(keywords, scheme, kind, detail)
@@ -157,9 +160,8 @@ def _can_be_drawn(sampling: Drawn, rows: Rows, units: int, options: Options) -> 
         raise value_error("sampling", expected, str(units), ENOUGH[sampling.kind])
     if sampling.kind == SMOOTHED:
         return
-    if rows.strata is not None and sampling.parameters:
-        fix = "by= gives the answer of each stratum"
-        raise value_error("sampling", "draws of all rows with strata", str(sampling), fix)
+    if rows.strata is None and sampling.sizes is not None:
+        raise value_error("sampling", "one number of draws without strata", str(sampling))
     whole = isinstance(statistic, Called) or not is_of_sums(statistic.name)
     if whole and sampling.kind in ("bayesian", "poisson") and rows.strata is not None:
         expected = f"strata of as many rows as there are for {_named(statistic)}"

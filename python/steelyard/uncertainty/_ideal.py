@@ -46,8 +46,8 @@ def ideal_limits(
 ) -> dict[str, Any]:
     """The limits of one problem, with the names that the core gives to those of resamples, and what to say of them."""
     codes, total = rows.clusters or (None, 0)
-    if statistic.level is not None and (rows.clusters or design.keywords):
-        raise _finite("for a quantile of clustered or stratified rows", statistic)
+    if statistic.level is not None and rows.clusters:
+        raise _finite("for a quantile of clustered rows", statistic)
     found = _core.ideal_bootstrap(
         values, statistic.name, q=statistic.level, codes=codes, clusters=total, method=method,
         confidence_level=confidence.level, alternative=confidence.alternative, progress=progress, **design.keywords,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ __all__ = ["METHODS", "limits_of"]
 
 Floats = NDArray[np.float64]
 
+ALONE: Mapping[str, Any] = MappingProxyType({})  # no strata
 # The methods that read nothing but replicates, and those without a unit.
 METHODS = ("percentile", "basic", "bca", "bc", "expanded", "normal")
 
@@ -27,19 +30,21 @@ def limits_of(
     units: int,
     method: str,
     confidence: Confidence,
+    strata: Mapping[str, Any] = ALONE,
     left_out: Floats | None = None,
     rounding: float = 0.0,
     before: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """What the core says of a statistic with these replicates.
 
-    ``left_out`` and ``rounding`` are for the correction of bias by the jackknife; or ``before`` has the
+    ``strata`` are those of the units, for the core. ``left_out`` and ``rounding`` are for the correction of bias by the
+    jackknife; or ``before`` has the
     acceleration and the tie that another bootstrap of the data found.
     """
     found = _core.replicates_interval(
         replicates, value=value, left_out=np.empty(0) if left_out is None else left_out, units=units,
-        rounding=rounding, method=method, confidence_level=confidence.level, alternative=confidence.alternative,
-        before=before,
+        **strata, rounding=rounding, method=method, confidence_level=confidence.level,
+        alternative=confidence.alternative, before=before,
     )  # fmt: skip
     if found.get("refused") == "equal replicates":
         got = f"{len(replicates)} of one value"

@@ -21,7 +21,7 @@ __all__ = ["Options", "infinite", "room_for"]
 
 FEW = 50
 FEW_UNITS = f"fewer than {FEW} rows or clusters, where BCa's intervals are too short"
-APART = "the default for a function of rows that are not all drawn alike"
+APART = "the default for a function of rows that are not drawn one by one"
 
 
 class Options(NamedTuple):
@@ -50,7 +50,7 @@ class Options(NamedTuple):
         units = rows.clusters.total if rows.clusters else len(x)
         if isinstance(of, Chosen) and of.name == "mean" and alone and units < FEW and not ((x == 0) | (x == 1)).all():
             return self._replace(method="beta_t", reason=FEW_UNITS)
-        if isinstance(of, Called) and (self.blocks or rows.strata or rows.several):
+        if isinstance(of, Called) and (self.blocks or rows.several):
             return self._replace(method="percentile", reason=APART)
         if is_ece(of):
             return self._replace(method="basic", reason=BASIC)

@@ -143,17 +143,19 @@ def bootstrap(
     number. Its resamples are those of the other statistics. Where it takes ``sample_weight``, as scikit-learn's metrics
     do, it is given the columns and how often each row counts; where it takes ``axis``, many resamples as the rows of
     tables, with ``axis=-1``; else the rows of one resample, each as often as it counts (with ``blocks`` block after
-    block; else their order says nothing). Its acceleration is that of the jackknife; in strata, blocks and several
-    kinds of clusters it has none, and the method is ``"percentile"`` unless another one is asked for. ``sample_weight``
-    has ``weights`` in it: a row's weight, as often as it counts.
+    block; else their order says nothing). Its acceleration is that of the jackknife, in strata with U the value of all
+    rows minus that without one (or without some of a stratum, where there are more than 500), less the stratum's mean
+    of these; in blocks and several kinds of clusters it has none, and the method is ``"percentile"`` unless another one
+    is asked for. ``sample_weight`` has ``weights`` in it: a row's weight, as often as it counts.
 
     With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the
     distribution of m* itself, P(m* <= t), by inversion of its characteristic function (E exp(i t x*))^n or by
     enumeration, and of a quantile by binomial probabilities: j of the n draws fall up to the k-th smallest value with
-    probability C(n, j) (k/n)^j (1 - k/n)^(n - j). There are no replicates then, no seed, and no Monte-Carlo error. Each
-    stratum is a further factor of the characteristic function, and weights make a ratio of the mean. The t* of
-    ``"studentized"`` need all resamples listed (up to 1.2 million that differ, as of 11 rows or of any number of 0/1
-    rows), or a column whose values are a few steps apart (80 grades from 0 to 4).
+    probability C(n, j) (k/n)^j (1 - k/n)^(n - j), and in strata a sum of such numbers, one of each stratum.
+    There are no replicates then, no seed, and no Monte-Carlo error. Each stratum is a further factor of the
+    characteristic function, and weights make a ratio of the mean. The t* of ``"studentized"`` need all resamples listed
+    (up to 1.2 million that differ, as of 11 rows or of any number of 0/1 rows), or a column whose values are
+    a few steps apart (80 grades from 0 to 4).
 
     Parameters
     ----------
@@ -203,11 +205,11 @@ def bootstrap(
         each row is drawn B times over all resamples (Davison, Hinkley and Schechtman 1986), of at most 100,000 rows or
         clusters. ``"poisson"``: counts are independent, Poisson with mean 1 (Chamandy et al. 2012). ``"bayesian"``:
         rows have exponential weights, so that limits are those of a posterior (Rubin 1981). ``"subsample"``: m draws
-        (Bickel, Götze and van Zwet 1997). Sums are of n counts: sum c_i x_i n / sum c_i. Each stratum is drawn so by
-        itself. ``"smoothed"``: normal noise is added to each draw (Silverman and Young 1987), for statistics and
-        functions of one column of rows. With ``"bayesian"``, ``"smoothed"`` and ``"subsample"`` the methods
-        ``"percentile"`` (the default of the former two), ``"basic"`` (of the last) and ``"normal"``. Not with
-        ``blocks``, several kinds of clusters and ``n_resamples=math.inf``.
+        (Bickel, Götze and van Zwet 1997), in strata dealt out to these. Sums are of n counts: sum c_i x_i n / sum c_i.
+        Each stratum is drawn so by itself. ``"smoothed"``: normal noise is added to each draw (Silverman and Young
+        1987), for statistics and functions of one column of rows. With ``"bayesian"``, ``"smoothed"`` and
+        ``"subsample"`` the methods ``"percentile"`` (the default of the former two), ``"basic"`` (of the last) and
+        ``"normal"``. Not with ``blocks``, several kinds of clusters and ``n_resamples=math.inf``.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
     method : {"bca", "bc", "percentile", "expanded", "basic", "normal", "studentized", "beta_t", "double", "abc"},
@@ -215,7 +217,7 @@ def bootstrap(
         How the limits are computed from the replicates; see above. Default: ``"bca"``; but ``"beta_t"`` for a mean of
         fewer than 50 rows (or clusters) that are not all 0 or 1, asked for alone, with a finite ``n_resamples`` and
         without weights, strata, blocks and sampling: BCa's intervals are too short there, as ``docs/coverage.md``
-        shows; ``"percentile"`` for a function in strata, blocks or several kinds of clusters; and ``"basic"`` for the
+        shows; ``"percentile"`` for a function in blocks or several kinds of clusters; and ``"basic"`` for the
         ece.
     n_resamples : int or math.inf
         The number of resamples B, from 1 to 2**32 - 1, or ``math.inf`` for the limits of infinitely many. The default
@@ -253,7 +255,7 @@ def bootstrap(
         where all replicates are equal; where a function returns an array, or a number that is not finite, which names
         the resample; where a limit would lie beyond the smallest or
         largest replicate; for ``n_resamples=math.inf`` where the statistic is no mean, sum, ratio, weighted mean or
-        quantile (of rows without strata), or the macro average is one of ratios whose denominators vary, or the
+        quantile (of rows, in strata or not), or the macro average is one of ratios whose denominators vary, or the
         numerical error of the distribution would exceed 1e-5, or the method needs the replicates (``"normal"``,
         ``"beta_t"``, ``"double"``; ``"studentized"`` where resamples can neither be listed nor lie on a lattice); for
         ``"studentized"`` where a limit is infinite; for ``"abc"``

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .._mode import standard_mode
@@ -29,8 +30,13 @@ class Drawn:
 
     kind: str
     parameters: tuple[float, ...] = ()
+    """Of m draws in strata, the number of each stratum."""
+    sizes: Mapping[str, int] | None = field(default=None, hash=False)
+    """The draws of each stratum by its name, where they were given or the strata are known."""
 
     def __str__(self) -> str:
+        if self.sizes is not None:
+            return f"subsample({self.sizes})" if len(self.sizes) < 5 else "subsample(m of each stratum)"
         return repr(self.kind) if not self.parameters else f"{self.kind}({self.parameters[0]:g})"
 
     @property
@@ -46,7 +52,7 @@ class Drawn:
             "poisson": " by Poisson counts",
             "bayesian": " by exponential weights",
             "smoothed": f" with noise of standard deviation {self.parameters[0]:.4g}" if self.parameters else "",
-            "subsample": f" by {self.parameters[0]:g} draws each" if self.parameters else "",
+            "subsample": f" by {self._m} draws each" if self.parameters else "",
         }[self.kind]
 
     @property
@@ -55,7 +61,14 @@ class Drawn:
         said: dict[str, Any] = {"sampling": self.kind}
         if self.kind == SMOOTHED:
             return said | {"bandwidth": self.parameters[0]}
-        return said | ({"m": int(self.parameters[0])} if self.parameters else {})
+        if self.sizes is not None:
+            said |= {"m_strata": dict(self.sizes)}
+        return said | ({"m": self._m} if self.parameters else {})
+
+    @property
+    def _m(self) -> int:
+        """The number of draws of a resample."""
+        return sum(map(int, self.parameters))
 
     @property
     def default(self) -> str:
@@ -70,17 +83,27 @@ class Drawn:
 
 
 @standard_mode
-def subsample(m: int) -> Drawn:
+def subsample(m: int | Mapping[Any, int]) -> Drawn:
     """Name m draws in each resample for the ``sampling`` of :func:`steelyard.bootstrap`: the m-out-of-n bootstrap.
 
     Each draw is any of the n rows (or clusters). Replicates are theta + sqrt(m/n) (theta* - theta) with theta* the
     statistic of the m draws and theta its value, so that their spread is that of n draws. Where m grows more slowly
     than n, it serves statistics for which the usual bootstrap fails, such as a parameter at its bound.
 
+    With ``strata`` stratum h of n_h rows (or clusters) has m_h draws, each of which counts n_h/m_h times, so that a
+    stratum keeps its share. With L = max sqrt(m_h/n_h), replicates are theta + L (theta* - theta); for statistics of
+    sums a row weighs 1 + (sqrt(m_h/n_h)/L) (c n_h/m_h - 1) in theta*, where it was drawn c times, so that the
+    deviations of each stratum are multiplied by its own sqrt(m_h/n_h). Where all m_h/n_h are equal, theta* is the
+    statistic of the draws alone. Statistics of sorted rows always are those of the draws: where the m_h/n_h differ, L
+    makes their limits wider than they need be.
+
     Parameters
     ----------
-    m : int
-        The number of draws, at least 1; usually fewer than there are rows.
+    m : int, or mapping from stratum to int
+        The number of draws, at least 1; usually fewer than there are rows. With ``strata`` a number is dealt out in
+        proportion to the rows (or clusters) of the strata, by largest remainders, to each stratum at least one draw; a
+        mapping has the number of each stratum, under its id or its id as text. ``detail`` has it as ``m`` and
+        ``m_strata``.
 
     Returns
     -------
@@ -89,12 +112,16 @@ def subsample(m: int) -> Drawn:
     Raises
     ------
     TypeError, ValueError
-        Where m is not such a number.
+        Where m is not such a number. By ``bootstrap``: for a mapping without strata, or of other strata; for fewer
+        draws than strata; for statistics of sorted rows in strata where no whole counts of at most 2**30 in all give
+        each stratum its share.
 
     Notes
     -----
     Source: Bickel, Götze and van Zwet, "Resampling fewer than n observations: gains, losses, and remedies for losses",
-    Statistica Sinica 7 (1997). The rate sqrt(n) is that of regular statistics.
+    Statistica Sinica 7 (1997). The rate sqrt(n) is that of regular statistics. In strata: Rao and Wu, "Resampling
+    inference with complex survey data", JASA 83 (1988), whose factor is sqrt(m_h/(n_h - 1)); this one makes the
+    variance that of n_h draws, as without strata.
 
     Examples
     --------
@@ -102,8 +129,28 @@ def subsample(m: int) -> Drawn:
     >>> x = np.sqrt(np.arange(400.0))
     >>> print(sy.bootstrap(x, sampling=sy.uncertainty.subsample(60)))
     13.31 [12.85, 13.79] (95 %, m-out-of-n basic bootstrap, n = 400)
+    >>> half = np.repeat(["a", "b"], [100, 300])
+    >>> boot = sy.bootstrap(x, strata=half, sampling=sy.uncertainty.subsample(60))
+    >>> print(boot)
+    13.31 [13.04, 13.58] (95 %, stratified m-out-of-n basic bootstrap, n = 400)
+    >>> boot.detail["m_strata"]
+    {'a': 15, 'b': 45}
     """
+    if isinstance(m, Mapping):
+        return _of_strata(m)
     return Drawn("subsample", (float(whole(m, "m", 1, 2**40)),))
+
+
+def _of_strata(m: Mapping[Any, int]) -> Drawn:
+    """Name m draws with the number of each stratum."""
+    sizes: dict[str, int] = {}
+    for stratum, size in m.items():
+        if str(stratum) in sizes:
+            raise value_error("m", "one number of draws for each stratum", f"two for {str(stratum)!r}")
+        sizes[str(stratum)] = whole(size, f"m[{stratum!r}]", 1, 2**40)
+    if not sizes:
+        raise value_error("m", "a number of draws for every stratum", "an empty mapping")
+    return Drawn("subsample", (float(sum(sizes.values())),), sizes)
 
 
 @standard_mode

@@ -83,8 +83,8 @@ mod _core {
     #[pymodule_export]
     use crate::uncertainty::{
         abc_interval, auc_interval, bandwidth, block_length, bootstrap, bootstrap_each, ideal_bootstrap,
-        independence, majority_at, max_t, max_t_baseline, paired_comparison, paired_counts, pass_at,
-        quantile_interval, ratio_interval, replicates_interval, resampled_counts, resampled_rows,
+        independence, left_out_parts, majority_at, max_t, max_t_baseline, paired_comparison, paired_counts,
+        pass_at, quantile_interval, ratio_interval, replicates_interval, resampled_counts, resampled_rows,
         resampling_counts, sign_flip, smoothing_noise, statistic_interval, unpaired_comparison,
         unpaired_counts,
     };

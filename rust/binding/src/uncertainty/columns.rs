@@ -81,6 +81,7 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         | NoEstimate::OneCluster
         | NoEstimate::TooManyRows { .. }
         | NoEstimate::TooManyStrata { .. }
+        | NoEstimate::UnevenShares { .. }
         | NoEstimate::SortedRows
         | NoEstimate::NoQuotient
         | NoEstimate::Beyond { .. }

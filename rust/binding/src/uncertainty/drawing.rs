@@ -62,7 +62,10 @@ impl<'a> Draws<'a> {
         (sampling, parameters): (Option<&str>, &'a [f64]),
     ) -> PyResult<Draws<'a>> {
         let sampling = sampling.map(named::<Sampling>).transpose()?;
-        let taken = sampling.map_or(0, |sampling| sampling.about().parameters.len());
+        let mut taken = sampling.map_or(0, |sampling| sampling.about().parameters.len());
+        if sampling == Some(Sampling::Subsample) && stratum_codes.is_some() {
+            taken = strata;
+        }
         check_length("sampling_parameters", taken, parameters.len())?;
         let draws = Draws {
             stratum_codes: stratum_codes.map(|codes| slice::<i64>(codes, "stratum_codes")).transpose()?,
@@ -109,6 +112,16 @@ impl<'a> Draws<'a> {
         same_length(units, crossed, "units, crossed")
     }
 
+    /// How the units of strata are drawn: as `drawing` says, or with a number of each stratum.
+    fn within(&self, drawing: Box<dyn Drawing>, count: u32) -> Result<Vec<Box<dyn Drawing>>, NoMemory> {
+        match self.sampling {
+            Some((sampling, numbers)) if !numbers.is_empty() => {
+                memory::collected(numbers.iter().map(|&number| sampling.drawing(count, &[number])))
+            }
+            _ => memory::collected([drawing].into_iter()),
+        }
+    }
+
     /// The drawing of `count` replicates.
     pub(super) fn units(&self, count: u32) -> Result<Result<Units<'a>, NoEstimate>, NoMemory> {
         let drawing: Box<dyn Drawing> = match (self.crossed, self.blocks, self.sampling) {
@@ -121,7 +134,7 @@ impl<'a> Draws<'a> {
             _ => Box::new(Simple),
         };
         let drawing = match self.stratum_codes {
-            Some(codes) => match Strata::new(codes, self.strata, 0, drawing)? {
+            Some(codes) => match Strata::new(codes, self.strata, 0, self.within(drawing, count)?)? {
                 Ok(strata) => Box::new(strata),
                 Err(refused) => return Ok(Err(refused)),
             },

@@ -82,8 +82,16 @@ pub fn ideal_bootstrap<'py>(
         })?,
         _ => {
             let q = q.ok_or_else(|| value_error("q: expected the level of a quantile; got None"))?;
+            if weights.is_some() || (codes.is_some() && stratum_codes.is_some()) {
+                return Err(value_error("weights, codes: expected none for a quantile of strata; got some"));
+            }
+            let stratum_codes =
+                stratum_codes.map(|codes| slice::<i64>(codes, "stratum_codes")).transpose()?;
             all_columns(&columns, |columns| {
-                call(py, progress, 1, |progress| kernels::quantile(columns[0], q, question, progress))
+                let rows = columns[0].len();
+                same_length(rows, stratum_codes.map_or(rows, <[i64]>::len), "columns, stratum_codes")?;
+                let strata = stratum_codes.map(|codes| (codes, strata));
+                call(py, progress, 1, |progress| kernels::quantile(columns[0], q, strata, question, progress))
             })?
         }
     };

@@ -4,14 +4,15 @@ use super::columns::refusal;
 use super::drawing::{Draws, Lists, blocks_of};
 use super::resample::fields;
 use crate::arrays::{Fresh, copied, floats, slice};
-use crate::call::{call, no_memory};
+use crate::call::{call, call_quick, no_memory};
 use crate::give::{Record, record, value_error};
-use crate::intervals::confidence;
+use crate::intervals::{confidence, same_length};
 use crate::take::named;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::memory;
 use steelyard_kernels::random::{Domain, STRATA, Stream};
+use steelyard_kernels::uncertainty::designs::{Drawing, Simple, Strata};
 use steelyard_kernels::uncertainty::{
     self as kernels, Computed, Known, NoEstimate, Options, counts_of, noise_of, of_replicates, rows_of,
 };
@@ -98,9 +99,10 @@ pub fn resampled_rows<'py>(
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let blocks = blocks_of(blocks, block_length)?;
     let streams = streams(Domain::Bootstrap, seed, stratum, first, count)?;
-    let mut rows = memory::filled(size(n, count)?, 0).map_err(no_memory)?;
-    call(py, None, streams.len(), |progress| rows_of(blocks, &streams, n, &mut rows, progress))?;
-    copied(py, &rows)
+    let mut fresh = Fresh::new(py, size(n, count)?)?;
+    let to = fresh.elements();
+    call(py, None, streams.len(), |progress| rows_of(blocks, &streams, n, to, progress))?;
+    Ok(fresh.array())
 }
 
 /// The normal deviates that `count` replicates of a smoothed bootstrap add to their `n` rows, as `resampled_rows` has
@@ -139,10 +141,41 @@ pub fn bandwidth<'py>(
     }
 }
 
-/// The limits of a statistic of which there are replicates already. `before`: the acceleration and the tie that another
-/// bootstrap of the data found, in place of what `left_out` and `rounding` would give. Returns what `bootstrap` does.
+/// The units of strata, if there are some, or of one sample.
+fn drawing(units: usize, codes: Option<&Bound<'_, PyAny>>, strata: usize) -> PyResult<Box<dyn Drawing>> {
+    let Some(codes) = codes else { return Ok(Box::new(Simple)) };
+    let codes = slice::<i64>(codes, "stratum_codes")?;
+    same_length(units, codes.len(), "units, stratum_codes")?;
+    match Strata::new(codes, strata, 0, vec![Box::new(Simple)]).map_err(no_memory)? {
+        Ok(strata) => Ok(Box::new(strata)),
+        Err(refused) => Err(value_error(refused.to_string())),
+    }
+}
+
+/// The part of each of `n` units that the acceleration of a function leaves out at a time: each unit by itself, or one of
+/// about 500 groups of them, which lie in one stratum each. `stratum_codes`, in `0..strata`, are the strata of the units.
 #[pyfunction]
-#[pyo3(signature = (replicates, *, value, left_out, units, rounding, method, confidence_level, alternative, before=None))]
+#[pyo3(signature = (n, *, stratum_codes=None, strata=0))]
+pub fn left_out_parts<'py>(
+    py: Python<'py>,
+    n: usize,
+    stratum_codes: Option<&Bound<'py, PyAny>>,
+    strata: usize,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let drawing = drawing(n, stratum_codes, strata)?;
+    let parts = call_quick(py, || kernels::left_out_parts(&*drawing, n))?;
+    let of = memory::collected(parts.of[0].iter().map(|&part| i64::from(part))).map_err(no_memory)?;
+    copied(py, &of)
+}
+
+/// The limits of a statistic of which there are replicates already. `before`: the acceleration and the tie that another
+/// bootstrap of the data found, in place of what `left_out` and `rounding` would give. `stratum_codes`, in `0..strata`,
+/// are the strata of the `units`. Returns what `bootstrap` does.
+#[pyfunction]
+#[pyo3(signature = (
+    replicates, *, value, left_out, units, stratum_codes=None, strata=0, rounding, method, confidence_level, alternative,
+    before=None
+))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
 pub fn replicates_interval<'py>(
     py: Python<'py>,
@@ -150,6 +183,8 @@ pub fn replicates_interval<'py>(
     value: f64,
     left_out: &Bound<'py, PyAny>,
     units: usize,
+    stratum_codes: Option<&Bound<'py, PyAny>>,
+    strata: usize,
     rounding: f64,
     method: &str,
     confidence_level: f64,
@@ -170,7 +205,8 @@ pub fn replicates_interval<'py>(
         Some((acceleration, tie)) => Known::Before { acceleration, tie },
         None => Known::LeftOut { values: left_out, rounding },
     };
-    let computed = Computed { value, replicates, units, known };
+    let drawing = &*drawing(units, stratum_codes, strata)?;
+    let computed = Computed { value, replicates, drawing, units, known };
     match call(py, None, replicates.len(), |progress| of_replicates(computed, options, progress))? {
         Ok(found) => fields(py, found),
         Err(refused) => refusal(py, refused),

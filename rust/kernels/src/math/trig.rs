@@ -14,7 +14,7 @@ pub(crate) fn sin(x: f64) -> f64 {
     libm::sin(x)
 }
 
-/// The angle of `(x, y)` in radians for `x >= 0`: error below 1 ulp (fdlibm's `e_atan2.c` as the crate `libm` has it).
+/// The angle of `(x, y)` in radians: error below 1 ulp (fdlibm's `e_atan2.c` as the crate `libm` has it).
 pub(crate) fn angle(y: f64, x: f64) -> f64 {
     libm::atan2(y, x)
 }

@@ -219,6 +219,9 @@ fn throw_again<V: Few>(stream: Stream, draws: usize, slots: usize, visit: &mut V
     let (mut left, mut batch) = (draws, 0);
     while left > 0 {
         let words = stream.batch(batch).map(|word| word & fields);
+        if left <= EARLY && sift(&words, slots, left, visit) {
+            break;
+        }
         let inside = inside(&words, slots);
         if inside <= left {
             visit.words(&words, DRAWS);
@@ -243,11 +246,15 @@ fn inside(words: &[u32; WORDS], slots: usize) -> usize {
     inside as usize
 }
 
-/// Hands the first `draws` fields below `slots` to the visitor.
+/// So few draws are nearly always among the first words of a batch, at least half of whose fields are slots: whether all
+/// its fields would be too few needs not be known first.
+const EARLY: usize = 48;
+
+/// Hands the first `draws` fields below `slots` to the visitor; says whether there are so many.
 #[inline(always)]
-fn sift<V: Few>(words: &[u32; WORDS], slots: usize, draws: usize, visit: &mut V) {
+fn sift<V: Few>(words: &[u32; WORDS], slots: usize, draws: usize, visit: &mut V) -> bool {
     let (mut kept, mut count) = ([0u16; DRAWS.next_power_of_two()], 0);
-    for words in words.as_chunks::<16>().0 {
+    for words in words.as_chunks::<8>().0 {
         if count >= draws {
             break;
         }
@@ -259,7 +266,11 @@ fn sift<V: Few>(words: &[u32; WORDS], slots: usize, draws: usize, visit: &mut V)
             }
         }
     }
+    if count < draws {
+        return false;
+    }
     visit.offsets(&kept[..draws]);
+    true
 }
 
 /// Writes the counts of the leaves of one replicate of `n` slots, more than [`SLOTS`]; returns the draws that are left.

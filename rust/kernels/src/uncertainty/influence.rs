@@ -1,8 +1,10 @@
 //! BCa's acceleration, from the influences of the units on a statistic.
 
 use super::design::Units;
+use super::designs::{Parts, centred};
 use super::statistic::Statistic;
 use crate::grid::{CHUNK, Progress, Stopped, chunk, chunks, map_chunks};
+use crate::memory::NoMemory;
 use crate::simd::{Isa, Kernel, dispatch, scalar, tree64};
 use std::ops::Range;
 
@@ -50,9 +52,39 @@ pub(super) fn jackknife_acceleration(
     })
 }
 
+/// BCa's acceleration from the statistics without each of some parts of the units: that of the jackknife, or in strata
+/// with U the `value` of all units minus that of the rest, less what the part has in the mean of its stratum; 0 where no
+/// U is above `rounding`.
+///
+/// What is left out leaves the sample of all strata, whose shares change with it; the mean of the stratum takes that off
+/// to first order, exactly for a mean. (The factors `(n_h - 1)/n_h` of Davison and Hinkley 1997 are for statistics
+/// of the strata's distributions, which keep their shares when a unit is left out.)
+pub(super) fn left_out_acceleration(
+    parts: &Parts,
+    value: f64,
+    mut left_out: Vec<f64>,
+    rounding: f64,
+) -> Result<f64, NoMemory> {
+    if parts.strata.is_none() {
+        return Ok(jackknife_acceleration(once(&left_out), rounding));
+    }
+    scalar(|| {
+        for left_out in &mut left_out {
+            *left_out = value - *left_out;
+        }
+        centred(parts, &mut left_out)?;
+        Ok(skewness(&left_out, rounding))
+    })
+}
+
 /// `sum U^3 / (6 (sum U^2)^1.5)` of influences U; 0 where none is above `rounding`.
 pub(super) fn skewness(influences: &[f64], rounding: f64) -> f64 {
     scalar(|| skewness_of(once(influences), rounding))
+}
+
+/// The same of influences that occur so many times each.
+pub(super) fn skewness_of_many(influences: &[(f64, f64)], rounding: f64) -> f64 {
+    scalar(|| skewness_of(influences.iter().copied(), rounding))
 }
 
 /// Values that each occur once.

@@ -57,6 +57,11 @@ pub enum NoEstimate {
         /// The most there can be.
         most: u64,
     },
+    /// Whole counts cannot give each stratum its share of the rows.
+    UnevenShares {
+        /// The most rows that all counts together may be.
+        most: u64,
+    },
     /// All replicates are equal, although the values differ.
     EqualReplicates {
         /// The number of replicates; 0 for infinitely many.
@@ -172,6 +177,13 @@ impl fmt::Display for NoEstimate {
             }
             NoEstimate::TooManyStrata { most } => {
                 write!(f, "strata: expected at most {most} strata (of all groups of by=); got more")
+            }
+            NoEstimate::UnevenShares { most } => {
+                write!(
+                    f,
+                    "sampling: expected draws of which each stratum has its share by whole counts, at most {most} in \
+                     all, for a statistic of sorted rows; got others; draw in proportion to the strata"
+                )
             }
             NoEstimate::EqualReplicates { n } => {
                 write!(f, "columns: expected resamples that differ; got {n} replicates of one value")

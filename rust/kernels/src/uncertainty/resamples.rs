@@ -2,10 +2,11 @@
 //! its replicates.
 
 use super::bootstrap::{Bootstrap, Options, concluded};
-use super::designs::{Blocks, Drawing};
-use super::influence::{jackknife_acceleration, once};
+use super::designs::{Blocks, Drawing, Parts};
+use super::influence::left_out_acceleration;
 use super::limits::{Correction, Method};
 use super::no_estimate::{Ended, NoEstimate, answer};
+use super::ordered::GROUPS;
 use super::smoothed::noise;
 use crate::grid::{Progress, Stopped, fill_chunks};
 use crate::intervals::moments::{Column, moments};
@@ -25,10 +26,12 @@ pub fn counts_of(
     to: &mut [f64],
     progress: Progress<'_>,
 ) -> Result<(), Stopped> {
-    let write = |(counts, room): &mut (Vec<u32>, Vec<u32>), stream, to: &mut [f64]| {
-        drawing.count(stream, room, counts);
-        let unit = drawing.unit();
-        scalar(|| to.iter_mut().zip(&*counts).for_each(|(to, &count)| *to = f64::from(count) * unit));
+    let write = |(counts, room): &mut (Vec<u32>, Vec<u32>), streams: &[Stream], to: &mut [f64]| {
+        for (&stream, to) in streams.iter().zip(to.chunks_mut(n)) {
+            drawing.count(stream, room, counts);
+            let unit = drawing.unit();
+            scalar(|| to.iter_mut().zip(&*counts).for_each(|(to, &count)| *to = f64::from(count) * unit));
+        }
     };
     let scratch = || Ok((memory::filled(n, 0)?, memory::filled(drawing.room(n), 0)?));
     each_replicate(streams, n, to, progress, write, scratch)
@@ -43,9 +46,13 @@ pub fn rows_of(
     to: &mut [i64],
     progress: Progress<'_>,
 ) -> Result<(), Stopped> {
-    let write = |(): &mut (), stream, to: &mut [i64]| match blocks {
-        None => dispatch(Draw { stream, to }),
-        Some(blocks) => blocks.rows(stream, to),
+    let write = |(): &mut (), streams: &[Stream], to: &mut [i64]| match blocks {
+        None => dispatch(Draw { streams, n, to }),
+        Some(blocks) => {
+            for (&stream, to) in streams.iter().zip(to.chunks_mut(n)) {
+                blocks.rows(stream, to);
+            }
+        }
     };
     each_replicate(streams, n, to, progress, write, || Ok(()))
 }
@@ -53,16 +60,21 @@ pub fn rows_of(
 /// The normal deviates of some replicates of a smoothed bootstrap, one replicate after the other, each in the order of
 /// the rows. `to` has room for n numbers of each of the `streams`.
 pub fn noise_of(streams: &[Stream], n: usize, to: &mut [f64], progress: Progress<'_>) -> Result<(), Stopped> {
-    each_replicate(streams, n, to, progress, |(): &mut (), stream, to| noise(stream, to), || Ok(()))
+    let write = |(): &mut (), streams: &[Stream], to: &mut [f64]| {
+        for (&stream, to) in streams.iter().zip(to.chunks_mut(n)) {
+            noise(stream, to);
+        }
+    };
+    each_replicate(streams, n, to, progress, write, || Ok(()))
 }
 
-/// Runs `write` for each replicate and its part of `to`, in parallel, with the scratch memory of its chunk.
+/// Runs `write` for some replicates and their part of `to` at a time, in parallel, with the scratch memory of its chunk.
 fn each_replicate<T: Send, S>(
     streams: &[Stream],
     n: usize,
     to: &mut [T],
     progress: Progress<'_>,
-    write: impl Fn(&mut S, Stream, &mut [T]) + Sync,
+    write: impl Fn(&mut S, &[Stream], &mut [T]) + Sync,
     scratch: impl Fn() -> Result<S, NoMemory> + Sync,
 ) -> Result<(), Stopped> {
     if n == 0 || streams.is_empty() {
@@ -73,18 +85,16 @@ fn each_replicate<T: Send, S>(
     let parts = memory::collected(streams.chunks(each).zip(to.chunks_mut(each * n)))?;
     let mut progress = |done: usize| progress((done * each).min(streams.len()));
     let done = fill_chunks(parts, bytes, &mut progress, |_, (streams, to)| {
-        let mut scratch = scratch()?;
-        for (&stream, to) in streams.iter().zip(to.chunks_mut(n)) {
-            write(&mut scratch, stream, to);
-        }
+        write(&mut scratch()?, streams, to);
         Ok(())
     })?;
     Ok(done.into_iter().collect::<Result<(), NoMemory>>()?)
 }
 
-/// Writes the rows of one replicate.
+/// Writes the `n` rows of each replicate: of few rows, entering the level once for each would take as long as the draws.
 struct Draw<'a> {
-    stream: Stream,
+    streams: &'a [Stream],
+    n: usize,
     to: &'a mut [i64],
 }
 
@@ -93,12 +103,14 @@ impl Kernel for Draw<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let n = self.to.len();
-        let mut drawn = Drawn { to: self.to, at: 0 };
-        if n > SLOTS {
-            draw_many(self.stream, n, &mut drawn);
-        } else {
-            draw_few(self.stream, n, &mut drawn);
+        let n = self.n;
+        for (&stream, to) in self.streams.iter().zip(self.to.chunks_mut(n)) {
+            let mut drawn = Drawn { to, at: 0 };
+            if n > SLOTS {
+                draw_many(stream, n, &mut drawn);
+            } else {
+                draw_few(stream, n, &mut drawn);
+            }
         }
     }
 }
@@ -136,9 +148,10 @@ impl Few for Drawn<'_> {
     }
     #[inline(always)]
     fn offsets(&mut self, offsets: &[u16]) {
-        for &offset in offsets {
-            self.put(usize::from(offset));
+        for (to, &offset) in self.to[self.at..].iter_mut().zip(offsets) {
+            *to = i64::from(offset);
         }
+        self.at += offsets.len();
     }
 }
 
@@ -171,6 +184,11 @@ impl Many for Drawn<'_> {
     }
 }
 
+/// The parts of the units that BCa's acceleration leaves out in turn, as for statistics of sorted rows.
+pub fn left_out_parts(drawing: &dyn Drawing, units: usize) -> Result<Parts, NoMemory> {
+    drawing.parts(units, GROUPS)
+}
+
 /// A statistic, with what was computed of it elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Computed<'a> {
@@ -178,7 +196,9 @@ pub struct Computed<'a> {
     pub value: f64,
     /// The statistic of each resample, finite.
     pub replicates: &'a [f64],
-    /// The number of units that were resampled.
+    /// How the units were drawn that were resampled, and their number.
+    pub drawing: &'a dyn Drawing,
+    /// See `drawing`.
     pub units: usize,
     /// What the methods that correct bias need.
     pub known: Known<'a>,
@@ -189,7 +209,7 @@ pub struct Computed<'a> {
 pub enum Known<'a> {
     /// By the jackknife.
     LeftOut {
-        /// The statistic without each unit, or group of units, in turn, finite; BCa alone needs it.
+        /// The statistic without each of the [`left_out_parts`] of the units in turn, finite; BCa alone needs it.
         values: &'a [f64],
         /// How far rounding may move a replicate, as a share of the value's size and of the replicates' spread.
         rounding: f64,
@@ -218,7 +238,7 @@ fn of_replicates_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let Computed { value, replicates, units, known } = computed;
+    let Computed { value, replicates, drawing, units, known } = computed;
     let range = match moments(replicates, &mut *progress)? {
         Column::Finite(moments) => moments,
         Column::Bad(_) => return Err(NoEstimate::EmptyResample.into()),
@@ -227,7 +247,7 @@ fn of_replicates_or_ended(
     if n > 1 && range.min >= range.max {
         return Err(NoEstimate::EqualReplicates { n }.into());
     }
-    let mut correction = Correction { units, ..Correction::default() };
+    let mut correction = Correction { units: drawing.sample(units), ..Correction::default() };
     match known {
         Known::Before { acceleration, tie } => correction = Correction { acceleration, tie, ..correction },
         Known::LeftOut { rounding, .. } if options.method.corrects_bias() => {
@@ -237,7 +257,12 @@ fn of_replicates_or_ended(
         Known::LeftOut { .. } => {}
     }
     if let (Method::Bca, Known::LeftOut { values, .. }) = (options.method, known) {
-        correction.acceleration = jackknife_acceleration(once(values), correction.tie);
+        let parts = left_out_parts(drawing, units)?;
+        if parts.strata.is_some() && values.len() != parts.count {
+            return Err(NoEstimate::Outside.into());
+        }
+        correction.acceleration =
+            left_out_acceleration(&parts, value, memory::copied(values)?, correction.tie)?;
     }
     let replicates = memory::copied(replicates)?;
     concluded(value, (replicates, None), correction, (range.min, range.max), false, options, progress)
@@ -307,6 +332,7 @@ mod tests {
         let computed = Computed {
             value: 1.0,
             replicates: &[1.0; 9],
+            drawing: &Simple,
             units: 9,
             known: Known::LeftOut { values: &[], rounding: 1e-12 },
         };

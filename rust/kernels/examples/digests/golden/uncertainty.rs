@@ -267,7 +267,7 @@ fn designs(n: usize) -> Run {
         let columns: [&dyn Wide; 1] = [&&x[..]];
         let mean = given(given(smooth::statistic(Formula::One(Name::Mean), &columns, &mut |_| true)));
         let series = given(given(smooth::influences(&*mean, &columns, &mut |_| true)));
-        let strata = given(given(Strata::new(&codes, 2, 0, Box::new(Simple))));
+        let strata = given(given(Strata::new(&codes, 2, 0, vec![Box::new(Simple)])));
         let blocks: Vec<(Kind, Blocks)> =
             Kind::ALL.iter().map(|&kind| (kind, Blocks { kind, length: 2.5 })).collect();
         // Two rows in each of the innermost clusters, one to three of these in the next, and two of those in the outermost.
@@ -301,6 +301,10 @@ fn designs(n: usize) -> Run {
         for (sampling, drawing) in Sampling::ALL.iter().zip(&samplings) {
             plans.push((sampling.name(), &**drawing, None, None));
         }
+        let sizes: Vec<Box<dyn Drawing>> =
+            [3.0, 5.0].iter().map(|&m| Sampling::Subsample.drawing(options.count, &[m])).collect();
+        let subsamples = given(given(Strata::new(&codes, 2, 0, sizes)));
+        plans.push(("subsamples in strata", &subsamples, None, None));
         for formula in [Formula::One(Name::Mean), Formula::One(Name::Median)] {
             let noise = given(given(bandwidth(columns[0], &mut |_| true)));
             let boot = given(given(smoothed(formula, &[], columns[0], noise, options, &mut |_| true)));
@@ -341,8 +345,11 @@ fn ideals(n: usize) -> Run {
         for (kind, x) in kinds.into_iter().take(if n > 100 { 1 } else { 3 }) {
             if n >= 2 {
                 for q in [0.5, 0.9] {
-                    let found = given(ideal::quantile(&&x[..], q, question, &mut |_| true));
+                    let found = given(ideal::quantile(&&x[..], q, None, question, &mut |_| true));
                     told(digest.of("quantile").of(kind).of("rows"), found);
+                    let halves = Some((&strata[..], 2));
+                    let found = given(ideal::quantile(&&x[..], q, halves, question, &mut |_| true));
+                    told(digest.of("quantile").of(kind).of("strata"), found);
                 }
             }
             for (form, design) in

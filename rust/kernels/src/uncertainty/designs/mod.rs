@@ -14,6 +14,7 @@ mod nested;
 mod parts;
 mod poisson;
 mod sampling;
+mod shares;
 mod simple;
 mod strata;
 mod subsample;
@@ -29,6 +30,7 @@ pub use parts::Parts;
 pub(super) use parts::centred;
 pub use poisson::Poisson;
 pub use sampling::Sampling;
+pub(super) use shares::MOST_COUNTED;
 pub use simple::Simple;
 pub use strata::Strata;
 pub use subsample::Subsample;
@@ -70,6 +72,16 @@ pub trait Drawing: Debug + Sync {
     fn level(&self, counts: &[u32], weights: &mut [f64]) {
         let share = share(counts.iter().copied());
         scalar(|| counts.iter().zip(weights).for_each(|(&count, weight)| *weight = f64::from(count) * share));
+    }
+
+    /// Whether whole counts give each stratum its share of the units.
+    fn proportional(&self) -> bool {
+        true
+    }
+
+    /// The number of draws of a replicate of `units` units.
+    fn draws(&self, units: usize) -> u64 {
+        units as u64
     }
 
     /// By what the deviations of replicates from the value are multiplied, so that they are those of a resample of all

@@ -1,5 +1,6 @@
 //! Each stratum is resampled within itself.
 
+use super::shares::Shares;
 use super::{Drawing, Parts, share};
 use crate::memory::{self, NoMemory};
 use crate::random::{STRATA, Stream};
@@ -7,6 +8,9 @@ use crate::simd::scalar;
 use crate::uncertainty::NoEstimate;
 
 /// Units in strata, each of which draws its own units as a drawing says that knows no strata.
+///
+/// Where strata have other numbers of draws than of units, a draw of each counts so often that the strata keep their
+/// shares, and deviations are multiplied as [`Shares`] says.
 #[derive(Debug)]
 pub struct Strata {
     /// The units, those of the first stratum first.
@@ -15,17 +19,20 @@ pub struct Strata {
     ends: Vec<usize>,
     /// The random numbers are those of the strata from this one on.
     first: u64,
-    within: Box<dyn Drawing>,
+    /// How the units are drawn: one drawing for all strata, or one for each.
+    within: Vec<Box<dyn Drawing>>,
+    shares: Shares,
 }
 
 impl Strata {
     /// Units whose strata are `codes`, inside `0..count`, and have the random numbers of the strata from `first` on;
-    /// refused where another code comes, or for more strata than random numbers tell apart.
+    /// refused where another code comes, or for more strata than random numbers tell apart. `within` is one drawing, or
+    /// one for each of the strata.
     pub fn new(
         codes: &[i64],
         count: usize,
         first: u64,
-        within: Box<dyn Drawing>,
+        within: Vec<Box<dyn Drawing>>,
     ) -> Result<Result<Strata, NoEstimate>, NoMemory> {
         if first.saturating_add(count as u64) > STRATA {
             return Ok(Err(NoEstimate::TooManyStrata { most: STRATA }));
@@ -47,7 +54,15 @@ impl Strata {
             order[*next] = unit;
             *next += 1;
         }
-        Ok(Ok(Strata { order, ends, first, within }))
+        let mut strata = Strata { order, ends, first, within, shares: Shares::default() };
+        let sizes = memory::gathered(strata.members().map(<[usize]>::len))?;
+        strata.shares = Shares::of(&sizes, |stratum| strata.of(stratum))?;
+        Ok(Ok(strata))
+    }
+
+    /// How the units of a stratum are drawn.
+    fn of(&self, stratum: usize) -> &dyn Drawing {
+        &*self.within[stratum.min(self.within.len() - 1)]
     }
 
     /// The units of each stratum.
@@ -60,32 +75,51 @@ impl Strata {
 impl Drawing for Strata {
     /// One for the counts of a stratum, and one for each of them.
     fn room(&self, units: usize) -> usize {
-        units + self.members().map(|members| self.within.room(members.len())).sum::<usize>()
+        let rooms = self.members().enumerate().map(|(stratum, members)| self.of(stratum).room(members.len()));
+        units + rooms.sum::<usize>()
     }
 
     fn count(&self, stream: Stream, room: &mut [u32], counts: &mut [u32]) {
         let (all, mut rooms) = room.split_at_mut(counts.len());
         for (stratum, members) in self.members().enumerate() {
             let Some(own) = stream.stratum(self.first + stratum as u64) else { return };
-            let (room, rest) = rooms.split_at_mut(self.within.room(members.len()));
+            let within = self.of(stratum);
+            let (room, rest) = rooms.split_at_mut(within.room(members.len()));
             let drawn = &mut all[..members.len()];
-            self.within.count(own, room, drawn);
+            within.count(own, room, drawn);
             rooms = rest;
+            let times = self.shares.times(stratum);
             for (&unit, &count) in members.iter().zip(&*drawn) {
-                counts[unit] = count;
+                counts[unit] = count * times;
             }
         }
     }
 
     fn fixed(&self) -> bool {
-        self.within.fixed()
+        self.within.iter().all(|within| within.fixed())
     }
 
-    /// Each stratum weighs as much as it has units.
+    fn proportional(&self) -> bool {
+        self.shares.proportional()
+    }
+
+    fn scale(&self, _: usize) -> f64 {
+        self.shares.scale()
+    }
+
+    /// Each stratum weighs as much as it has units, and deviates as much as its own number of draws says.
     fn level(&self, counts: &[u32], weights: &mut [f64]) {
-        for members in self.members() {
+        for (stratum, members) in self.members().enumerate() {
             let share = share(members.iter().map(|&unit| counts[unit]));
             scalar(|| members.iter().for_each(|&unit| weights[unit] = f64::from(counts[unit]) * share));
+            let pull = self.shares.pull(stratum);
+            if pull < 1.0 {
+                scalar(|| {
+                    for &unit in members {
+                        weights[unit] = pull * weights[unit] + (1.0 - pull);
+                    }
+                });
+            }
         }
     }
 

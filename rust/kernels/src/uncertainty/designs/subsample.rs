@@ -25,6 +25,10 @@ impl Drawing for Subsample {
         false
     }
 
+    fn draws(&self, _: usize) -> u64 {
+        self.size
+    }
+
     fn scale(&self, units: usize) -> f64 {
         scalar(|| (self.size as f64 / units as f64).sqrt())
     }

@@ -7,6 +7,7 @@
 mod columns;
 mod designed;
 mod enumeration;
+mod in_strata;
 mod inversion;
 mod lattice;
 mod law;

@@ -1,37 +1,44 @@
 //! The distribution of a quantile over all resamples: how many draws fall up to a row is binomial, so that no
-//! characteristic function is needed.
+//! characteristic function is needed; in strata it is a sum of binomial numbers ([`super::in_strata`]).
 
+use super::in_strata::Counted;
 use super::law::Engine;
 use super::steps::Steps;
 use super::{Found, Ideal, Question, limits};
 use crate::bisection::first;
 use crate::grid::{Pace, Progress, Stopped};
 use crate::math::{binomial, exp, expm1, log1p};
-use crate::memory;
+use crate::memory::{self, NoMemory};
 use crate::simd::standard;
 use crate::uncertainty::Design;
-use crate::uncertainty::influence::jackknife_acceleration;
+use crate::uncertainty::influence::{jackknife_acceleration, skewness_of_many};
 use crate::uncertainty::limits::Method;
 use crate::uncertainty::no_estimate::{Ended, NoEstimate, answer};
 use crate::uncertainty::ordered::{Data, Second, between, position};
 use crate::uncertainty::paired::Wide;
 
+/// The stratum of each row, inside `0..count`, and the number of strata.
+pub type Strata<'a> = (&'a [i64], usize);
+
 /// Values of the resample that have a smaller probability are left out.
 const NEGLIGIBLE: f64 = 1e-16;
 
-/// The ideal bootstrap of the quantile at level `q` of rows. `progress` gets 0 as long as it works.
+/// The ideal bootstrap of the quantile at level `q` of rows, each of whose `strata` is resampled within itself. `progress`
+/// gets 0 as long as it works.
 pub fn quantile(
     x: &dyn Wide,
     q: f64,
+    strata: Option<Strata<'_>>,
     question: Question<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<Ideal, NoEstimate>, Stopped> {
-    standard(|| answer(quantile_or_ended(x, q, question, &mut |_| progress(0))))
+    standard(|| answer(quantile_or_ended(x, q, strata, question, &mut |_| progress(0))))
 }
 
 fn quantile_or_ended(
     x: &dyn Wide,
     q: f64,
+    strata: Option<Strata<'_>>,
     question: Question<'_>,
     progress: Progress<'_>,
 ) -> Result<Ideal, Ended> {
@@ -42,16 +49,30 @@ fn quantile_or_ended(
     let values = &data.x.values[..];
     let place = Place::of(values.len(), q);
     let value = place.among(|k| values[k]);
-    let listed = place.distribution(values, &mut Pace::new(&mut *progress))?;
+    let counted = match strata {
+        Some((codes, count)) => Some(Counted::of(&data.x.entries, codes, count)?),
+        None => None,
+    };
+    let mut pace = Pace::new(&mut *progress);
+    let listed = match &counted {
+        Some(counted) => counted.distribution(place, values, &mut pace)?,
+        None => place.distribution(values, &mut pace)?,
+    };
+    if counted.is_some() && still(&listed) {
+        return Err(NoEstimate::EqualReplicates { n: 0 }.into());
+    }
     let standard_error = deviation(&listed, value);
-    let acceleration = match question.method {
-        Method::Bca => acceleration(values, q, 8.0 * f64::EPSILON * data.reach),
+    let rounding = 8.0 * f64::EPSILON * data.reach;
+    let acceleration = match (question.method, &counted) {
+        (Method::Bca, None) => acceleration(values, q, rounding),
+        (Method::Bca, Some(counted)) => stratified_acceleration(values, q, counted, value, rounding)?,
         _ => 0.0,
     };
+    let units = values.len() / strata.map_or(1, |(_, count)| count.max(1));
     let law = Steps::new(listed, 0.0, value, Engine::O, &mut *progress)?;
     limits(
         &law,
-        Found { value, standard_error, acceleration, binary: false, units: values.len() },
+        Found { value, standard_error, acceleration, binary: false, units: units.max(2) },
         question,
         progress,
     )
@@ -59,10 +80,10 @@ fn quantile_or_ended(
 
 /// Where the quantile of n sorted rows lies: `part` of the way from the row at `rank`, counted from 0, to the next.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    n: usize,
-    rank: usize,
-    part: f64,
+pub(super) struct Place {
+    pub n: usize,
+    pub rank: usize,
+    pub part: f64,
 }
 
 impl Place {
@@ -143,6 +164,13 @@ impl Place {
     }
 }
 
+/// Whether one value has all of the probability: strata whose rows are all equal.
+fn still(listed: &[(f64, f64)]) -> bool {
+    let mut likely = listed.iter().filter(|(_, share)| *share > 1e-13);
+    let first = likely.next();
+    likely.all(|(value, _)| first.is_none_or(|(first, _)| value == first))
+}
+
 /// The standard deviation of values with probabilities, about a number near their mean.
 fn deviation(listed: &[(f64, f64)], near: f64) -> f64 {
     let (mut mean, mut squares) = (0.0, 0.0);
@@ -155,16 +183,46 @@ fn deviation(listed: &[(f64, f64)], near: f64) -> f64 {
     if variance > 0.0 { variance.sqrt() } else { 0.0 }
 }
 
-/// BCa's acceleration by the jackknife, which leaves out every row in turn. Only three values are possible: without a
-/// row below, at or beyond the row after the quantile's own.
+/// BCa's acceleration by the jackknife, which leaves out every row in turn.
 fn acceleration(values: &[f64], q: f64, rounding: f64) -> f64 {
+    let ([below, at, beyond], after) = without_each(values, q);
+    let last = values.len() - 1 - after;
+    let last = if last > 0 { Some((beyond, last as f64)) } else { None };
+    jackknife_acceleration([(below, after as f64), (at, 1.0)].into_iter().chain(last), rounding)
+}
+
+/// The quantile without a row below the row after the quantile's own, without that row and without one beyond it, and the
+/// index of that row: only three values are possible.
+fn without_each(values: &[f64], q: f64) -> ([f64; 3], usize) {
     let rest = values.len() - 1;
     let place = Place::of(rest, q);
     let without = |row: usize| place.among(|k| values[k + usize::from(k >= row)]);
     let after = place.rank + 1;
-    let last = if after < rest { Some((without(after + 1), (rest - after) as f64)) } else { None };
-    let left_out = [(without(0), after as f64), (without(after), 1.0)].into_iter().chain(last);
-    jackknife_acceleration(left_out, rounding)
+    ([without(0), without(after), without((after + 1).min(rest))], after)
+}
+
+/// The same in strata: the quantile of all rows minus that without one, less the mean of that in the row's stratum.
+fn stratified_acceleration(
+    values: &[f64],
+    q: f64,
+    counted: &Counted,
+    value: f64,
+    rounding: f64,
+) -> Result<f64, NoMemory> {
+    let (without, after) = without_each(values, q);
+    let mut influences = Vec::new();
+    for [below, at, beyond] in counted.around(after)? {
+        let times = [below, at, beyond];
+        let (mut sum, mut rows) = (0.0, 0.0);
+        for (without, times) in without.iter().zip(times) {
+            sum += times * (value - without);
+            rows += times;
+        }
+        for (without, times) in without.iter().zip(times).filter(|(_, times)| *times > 0.0) {
+            memory::push(&mut influences, (value - without - sum / rows, times))?;
+        }
+    }
+    Ok(skewness_of_many(&influences, rounding))
 }
 
 #[cfg(test)]

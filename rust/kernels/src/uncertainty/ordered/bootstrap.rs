@@ -8,8 +8,8 @@ use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream};
 use crate::simd::scalar;
 use crate::uncertainty::bootstrap::concluded;
-use crate::uncertainty::designs::{Drawing, Parts, Simple, centred, rescaled};
-use crate::uncertainty::influence::{jackknife_acceleration, once, skewness};
+use crate::uncertainty::designs::{Drawing, MOST_COUNTED, Parts, Simple, rescaled};
+use crate::uncertainty::influence::left_out_acceleration;
 use crate::uncertainty::no_estimate::{Ended, answer};
 use crate::uncertainty::paired::Wide;
 use crate::uncertainty::{Bootstrap, Correction, Design, Method, NoEstimate, Options};
@@ -19,7 +19,7 @@ const VISITS: usize = 1 << 17;
 /// The same of draws that are only counted near a quantile.
 const DRAWS: usize = 1 << 19;
 /// The most groups of units that the acceleration leaves out in turn. With fewer units each is left out alone.
-const GROUPS: usize = 500;
+pub(in crate::uncertainty) const GROUPS: usize = 500;
 
 /// The bootstrap of an order statistic of one or two columns under a design. `progress` gets the number of replicates
 /// done.
@@ -64,6 +64,9 @@ fn bootstrap_or_ended(
 ) -> Result<Bootstrap, Ended> {
     if options.method.reads_units() {
         return Err(NoEstimate::NeedsInfluences.into());
+    }
+    if !drawing.proportional() {
+        return Err(NoEstimate::UnevenShares { most: MOST_COUNTED }.into());
     }
     let data = Data::of_columns(columns, second, design, &mut |_| progress(0))?;
     let of_type = statistic.of_column(columns[0])?;
@@ -161,9 +164,7 @@ impl Work<'_> {
         Ok(memory::joined(parts)?)
     }
 
-    /// `sum U^3 / (6 (sum U^2)^1.5)` with `U` the mean of the jackknife's values minus each of them; 0 where they differ
-    /// by no more than `rounding`. In strata U is the value of all units minus that of the jackknife, less what its
-    /// units have in the mean of their stratum.
+    /// BCa's acceleration from the statistics without each part of the units.
     fn acceleration(
         &self,
         parts: &Parts,
@@ -171,24 +172,15 @@ impl Work<'_> {
         rounding: f64,
         progress: Progress<'_>,
     ) -> Result<f64, Ended> {
-        let mut pulls = self.values(parts.count, &mut |_| progress(0), |left_out, _, counts| {
+        let left_out = self.values(parts.count, &mut |_| progress(0), |left_out, _, counts| {
             for (unit, count) in counts.iter_mut().enumerate() {
                 *count = u32::from(!parts.has(unit, left_out));
             }
         })?;
-        if pulls.iter().any(|value| !value.is_finite()) {
+        if left_out.iter().any(|value| !value.is_finite()) {
             return Err(NoEstimate::Undefined.into());
         }
-        if parts.strata.is_none() {
-            return Ok(jackknife_acceleration(once(&pulls), rounding));
-        }
-        scalar(|| {
-            for left_out in &mut pulls {
-                *left_out = value - *left_out;
-            }
-            centred(parts, &mut pulls)?;
-            Ok(skewness(&pulls, rounding))
-        })
+        Ok(left_out_acceleration(parts, value, left_out, rounding)?)
     }
 }
 

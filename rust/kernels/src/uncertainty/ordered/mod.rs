@@ -19,7 +19,7 @@ mod window;
 
 pub use average_precision::AveragePrecision;
 pub use bootstrap::ordered_bootstrap;
-pub(super) use bootstrap::value_of;
+pub(super) use bootstrap::{GROUPS, value_of};
 pub use calibration_error::CalibrationError;
 pub(super) use data::Data;
 pub use data::Second;
