@@ -321,6 +321,27 @@ def test_a_sweep_is_its_single_runs() -> None:
     assert sweep.saturated.tolist() == [0] * 5
 
 
+@pytest.mark.parametrize(
+    ("loss", "sweep"),
+    [
+        ("dpo", {"label_smoothing": [0.0, 0.1, 0.3]}), ("dpo", {"beta": [0.1, 0.2, 0.4], "label_smoothing": [0.0, 0.1, 0.3]}),
+        ("simpo", {"gamma": np.array([0.0, 0.5, 2.0])}), ("discopop", {"temperature": (0.05, 0.1, 1)}),
+        ("alphapo", {"alpha": [0.0, 0.25, -1.0], "gamma": 0.25}), ("bco_pair", {"shift": [-1.0, 0.0, 2.5]}),
+    ],
+)  # fmt: skip
+def test_every_parameter_can_be_swept(loss: Any, sweep: dict[str, Any]) -> None:
+    columns = [c[:40] for c in pairs(50)]
+    out = scored(columns, loss=loss, **sweep)
+    assert (out.losses.shape, out.loss.value.shape) == ((40, 3), (3,))
+    assert repr(out) == "<PreferenceLoss of 40 pairs at 3 settings>"
+    for i in range(3):
+        one = scored(columns, loss=loss, **{k: float(v[i]) if np.ndim(v) else v for k, v in sweep.items()})
+        assert one.losses.tobytes() == out.losses[:, i].tobytes()
+        assert one.grad_rejected.tobytes() == out.grad_rejected[:, i].tobytes()
+        for name in ("loss", "reward_margin"):
+            assert getattr(one, name).low == getattr(out, name)[i].low
+
+
 def test_metrics_are_of_pairs_not_of_batches() -> None:
     """OpenRLHF #1336: batches of 2 and 1 with 2 right and 1 wrong gave 0.50; it is 2/3 at any batch size."""
     columns = ([1.0, 1.0, -1.0], [0.0] * 3, [0.0] * 3, [0.0] * 3)
@@ -527,18 +548,18 @@ def test_sequence_logprob_feeds_it() -> None:
         ),
         ({"lengths": ([1] * 3, [1] * 3)}, "lengths: expected nothing: the loss 'dpo' does not use it; got tuple"),
         ({"loss": "ipo_norm", "lengths": [[1] * 3] * 2}, "lengths: expected a tuple (chosen, rejected) of columns of"),
-        ({"loss": "ipo_norm", "lengths": ([1] * 3, [1] * 2)}, "lengths: expected 3 values, one per pair; got 2"),
+        ({"loss": "ipo_norm", "lengths": ([1] * 3, [1] * 2)}, "lengths[1]: expected 3 values, one per pair; got 2"),
         (
             {"loss": "ipo_norm", "lengths": ([1, 2, 0.5], [1] * 3)},
-            "lengths: expected whole numbers of at least 0; got 0.5",
+            "lengths[0]: expected whole numbers of at least 0; got 0.5",
         ),
         (
             {"loss": "ipo_norm", "lengths": ([1] * 3, [1, -1, 2])},
-            "lengths: expected whole numbers of at least 0; got -1.0",
+            "lengths[1]: expected whole numbers of at least 0; got -1.0",
         ),
         (
             {"loss": "ipo_norm", "lengths": ([0, 1, 1], [1] * 3)},
-            "lengths: expected at least 1 where policy_chosen is not 0",
+            "lengths[0]: expected at least 1 where policy_chosen is not 0",
         ),
         ({"loss": "simpo"}, "reference_chosen: expected nothing: the loss 'simpo' does not use it; got list ["),
         ({"divergence": "kl"}, "divergence: expected one of reverse-kl, forward-kl, js, alpha; got 'kl'"),
@@ -549,6 +570,21 @@ def test_sequence_logprob_feeds_it() -> None:
         ({"alpha": 0.5}, "alpha: expected nothing: the divergence 'reverse-kl' does not use it; got 0.5"),
         ({"divergence": "alpha", "alpha": 1.0}, "alpha: expected a number that is at least 0 and below 1; got 1.0"),
         ({"gamma": 0.5}, "gamma: expected nothing: the loss 'dpo' does not use it; got 0.5"),
+        (
+            {"label_smoothing": [0.1, 0.5]},
+            "label_smoothing: expected a number that is at least 0 and below 0.5; got 0.5",
+        ),
+        ({"beta": [0.1, 0.2], "label_smoothing": [0.1]}, "label_smoothing: expected 2 values, as many as beta; got 1"),
+        (
+            {"loss": "hinge", "label_smoothing": [0.1]},
+            "label_smoothing: expected nothing: the loss 'hinge' does not use",
+        ),
+        ({"label_smoothing": []}, "label_smoothing: expected at least one value; got none"),
+        (
+            {"label_smoothing": [[0.1]]},
+            "label_smoothing: expected a number or a column of numbers; got float64 of shape",
+        ),
+        ({"label_smoothing": True}, "label_smoothing: expected a number; got bool True"),
         ({"shift": 0.1}, "shift: expected nothing: the loss 'dpo' does not use it; got 0.1"),
         ({"loss": "bco_pair", "shift": math.inf}, "shift: expected a number that is finite; got inf"),
         ({"loss": "discopop", "temperature": 1.5}, "temperature: expected a number that is above 0 and at most 1; got"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from .._rows import Rows
 from ..errors import shown, type_error, value_error, warn
 
 __all__ = [
-    "COLUMNS", "as_columns", "betas_of", "blanked", "columns_given", "loss_parameters", "step", "token_counts",
-    "warn_rounded",
+    "COLUMNS", "as_columns", "blanked", "columns_given", "lengths_by_name", "loss_parameters", "settings_of", "step",
+    "token_counts", "warn_rounded",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -60,6 +61,15 @@ def columns_given(loss: str, columns: Sequence[Any], lengths: Any) -> dict[str, 
     return {name: column for name, column in found.items() if column is not None}
 
 
+def lengths_by_name(lengths: Any) -> dict[str, Any]:
+    """Return both columns of lengths by the names that messages give them; raise for what is no tuple of two."""
+    if lengths is None:
+        return {}
+    if not isinstance(lengths, tuple) or len(lengths) != 2:
+        raise type_error("lengths", "a tuple (chosen, rejected) of columns of whole numbers", shown(lengths))
+    return {"lengths[0]": lengths[0], "lengths[1]": lengths[1]}
+
+
 def token_counts(
     lengths: Any, columns: Sequence[NDArray[Any]], keep: NDArray[np.bool_] | None
 ) -> tuple[Floats, Floats]:
@@ -67,23 +77,21 @@ def token_counts(
 
     Pairs that do not count (``keep``; None: all count) get one token.
     """
-    if not isinstance(lengths, tuple) or len(lengths) != 2:
-        raise type_error("lengths", "a tuple (chosen, rejected) of columns of whole numbers", shown(lengths))
     found = []
-    for side, given in enumerate(lengths):
-        counts = to_float64(floats(given, "lengths", ndim=1, numbers=True))
+    for side, (place, given) in enumerate(lengths_by_name(lengths).items()):
+        counts = to_float64(floats(given, place, ndim=1, numbers=True))
         if len(counts) != len(columns[0]):
-            raise value_error("lengths", f"{len(columns[0])} values, one per pair", str(len(counts)))
+            raise value_error(place, f"{len(columns[0])} values, one per pair", str(len(counts)))
         counts = counts if keep is None else np.where(keep, counts, 1.0)
         bad = ~((counts >= 0) & (counts == np.floor(counts)) & (counts < np.inf))
         if bad.any():
             i = int(np.argmax(bad))
-            raise value_error("lengths", "whole numbers of at least 0", f"{counts[i]} at index {i}")
-        for column, name in zip(columns[side::2], COLUMNS[side::2], strict=False):
+            raise value_error(place, "whole numbers of at least 0", f"{counts[i]} at index {i}")
+        for column, name in zip(columns[side::2], COLUMNS[side : len(columns) : 2], strict=True):
             bad = (counts == 0) & (to_float64(column) != 0)
             if bad.any():
                 i = int(np.argmax(bad))
-                raise value_error("lengths", f"at least 1 where {name} is not 0", f"0 at index {i}")
+                raise value_error(place, f"at least 1 where {name} is not 0", f"0 at index {i}")
         found.append(counts)
     return found[0], found[1]
 
@@ -101,19 +109,40 @@ def crossing(rate: float) -> tuple[float, float]:
     return high, float(exact.subtract(crossing, Decimal(high)))
 
 
-def betas_of(loss: str, beta: Any) -> tuple[list[float], bool]:
-    """Return the values of beta, and whether they are a sweep."""
-    taken = REGISTRIES["preference.loss"][loss].parameters["beta"]
-    array = floats(beta, "beta", numbers=True, bits=True)
+def settings_of(loss: str, divergence: str, *, beta: Any, **given: Any) -> tuple[list[dict[str, Any]], bool]:
+    """Return the parameters of each setting as the core takes them, and whether they are a sweep.
+
+    They are one where a parameter is a column. Several columns of one length give the settings side by side.
+    """
+    read = {name: _numbers(value, name) for name, value in given.items() if _is_column(value)}
+    columns = {name: values for name, values in read.items() if values.ndim}
+    betas = _numbers(beta, "beta")
+    if betas.ndim:
+        columns = {"beta": betas, **columns}
+    first, count = next(((name, len(column)) for name, column in columns.items()), ("beta", 1))
+    for name, column in columns.items():
+        if len(column) != count:
+            raise value_error(name, f"{count} values, as many as {first}", str(len(column)))
+    settings = []
+    for i in range(count):
+        one = {name: columns[name][i].item() if name in columns else value for name, value in given.items()}
+        checked = parameter("preference.loss", loss, "beta", betas.reshape(-1)[i if "beta" in columns else 0].item())
+        settings.append(loss_parameters(loss, divergence, **one) | {"beta": checked})
+    return settings, bool(columns)
+
+
+def _is_column(value: Any) -> bool:
+    return not (value is None or isinstance(value, str | Real | np.generic) or getattr(value, "shape", None) == ())
+
+
+def _numbers(value: Any, name: str) -> Floats:
+    """Return a number or a column of numbers as an array; raise for anything else."""
+    array = floats(value, name, numbers=True, bits=True)
     if array.dtype == np.bool_ or array.ndim > 1:
-        raise type_error("beta", "a number or a column of numbers", f"{array.dtype} of shape {array.shape}")
-    betas = to_float64(array).reshape(-1).tolist()
-    if not betas:
-        raise value_error("beta", "at least one value", "none")
-    for value in betas:
-        if not taken.allows(value):
-            raise value_error("beta", taken.expected, repr(value))
-    return betas, array.ndim == 1
+        raise type_error(name, "a number or a column of numbers", f"{array.dtype} of shape {array.shape}")
+    if not array.size:
+        raise value_error(name, "at least one value", "none")
+    return to_float64(array)
 
 
 def as_columns(given: dict[str, Any]) -> list[NDArray[Any]]:
@@ -149,7 +178,7 @@ def step(column: NDArray[Any], dtype: np.dtype[Any]) -> float:
 
 def warn_rounded(columns: Sequence[NDArray[Any]]) -> None:
     """Warn how far a 16-bit type rounds log-probabilities of this size: by half a step at the median of a sample."""
-    for column, name in zip(columns, COLUMNS, strict=False):  # two of them without a reference
+    for column, name in zip(columns, COLUMNS[: len(columns)], strict=True):
         if column.dtype.itemsize != 2:
             continue
         size = np.abs(to_float64(column[:: max(1, len(column) // 4096)]))

@@ -19,10 +19,10 @@ from .._strides import side_by_side
 from .given import (
     COLUMNS,
     as_columns,
-    betas_of,
     blanked,
     columns_given,
-    loss_parameters,
+    lengths_by_name,
+    settings_of,
     step,
     token_counts,
     warn_rounded,
@@ -49,12 +49,12 @@ def preference_loss(
     *,
     loss: Loss = "dpo",
     beta: float | ArrayLike = 0.1,
-    label_smoothing: float | None = None,
-    shift: float | None = None,
-    temperature: float | None = None,
-    gamma: float | None = None,
-    alpha: float | None = None,
-    sft: float | None = None,
+    label_smoothing: float | ArrayLike | None = None,
+    shift: float | ArrayLike | None = None,
+    temperature: float | ArrayLike | None = None,
+    gamma: float | ArrayLike | None = None,
+    alpha: float | ArrayLike | None = None,
+    sft: float | ArrayLike | None = None,
     lengths: tuple[ArrayLike, ArrayLike] | None = None,
     divergence: Divergence = "reverse-kl",
     where: Any = None,
@@ -115,7 +115,8 @@ def preference_loss(
         0 in its DPOTrainer, and a running mean of the rewards in its BCOTrainer. The gradient of "exo_pair", and that
         of "apo_down" for the chosen answer, are products of more factors, within 8 ulp.
     beta : float or array of float, shape [K]
-        Above 0. With an array, each value is a problem of its own.
+        Above 0. With an array, each value is a problem of its own. The other numbers below may be arrays too: of
+        several arrays, which have one length, each place is a problem.
     label_smoothing : float, optional
         The probability that a label is wrong, in [0, 1/2), by default 0; for "dpo" and "robust" only, and for
         "exo_pair", where it is above 0 and by default 0.001.
@@ -198,22 +199,20 @@ def preference_loss(
     2024. Wang et al., "Beyond Reverse KL", 2023 (divergences).
     """
     choice(loss, "loss", names("preference.loss"))
-    given = loss_parameters(
-        loss, divergence,
+    settings, sweep = settings_of(
+        loss, divergence, beta=beta,
         label_smoothing=label_smoothing, shift=shift, temperature=temperature, gamma=gamma, alpha=alpha, sft=sft,
     )  # fmt: skip
     gradients = flag(gradients, "gradients")
-    betas, sweep = betas_of(loss, beta)
     confidence = confidence_of(confidence_level, alternative)
     given_columns = columns_given(loss, (policy_chosen, policy_rejected, reference_chosen, reference_rejected), lengths)
-    aligned(**given_columns, where=where, clusters=clusters)
+    aligned(**given_columns, **lengths_by_name(lengths), where=where, clusters=clusters)
     columns = as_columns(given_columns)
     types = [column.dtype for column in columns]
     rows = Selection(where, clusters, nan_policy, unit="pair").rows(COLUMNS[0], *columns)
     tokens = None if lengths is None else token_counts(lengths, columns, rows.keep)
     warn_rounded(columns)
     columns, absent = blanked(columns, rows)
-    settings = [given | {"beta": value} for value in betas]
     scored = [
         _core.preference_loss(
             columns, loss=loss, parameters=setting, gradients=gradients, lengths=tokens, progress=reporter(progress)
@@ -222,7 +221,7 @@ def preference_loss(
     ]
 
     def column(arrays: Sequence[Floats], blank: float) -> Floats:
-        """One output for every beta, with ``blank`` where a pair does not count; read-only like all results."""
+        """One output for every setting, with ``blank`` where a pair does not count; read-only like all results."""
         values = side_by_side(arrays) if sweep else arrays[0]
         if absent is not None:
             values[absent] = blank
@@ -230,7 +229,7 @@ def preference_loss(
         return values
 
     def slope(arrays: Sequence[Floats | None]) -> Floats | None:
-        """A gradient of every beta, if gradients are asked for."""
+        """A gradient of every setting, if gradients are asked for."""
         asked = [array for array in arrays if array is not None]
         return column(asked, 0.0) if asked else None
 
@@ -241,16 +240,15 @@ def preference_loss(
     saturated = [of["saturated"] for of in scored]
     # All extremes are finite: the core refuses what is not.
     nats = max(step(column, dtype) for column, dtype in zip(columns, types, strict=True))
-    nats *= scored[0]["stretch"] or 1.0  # the scores move so far at most
+    moved = [nats * (of["stretch"] or 1.0) for of in scored]  # so far at most what the loss compares
+    largest = [float(np.fmax.reduce(of["losses"], initial=0.0)) for of in scored]
+    slopes = (
+        _core.preference_steepest(loss, largest=value, parameters=setting)
+        for value, setting in zip(largest, settings, strict=True)
+    )
     steps = {
-        "margin": tuple(value * nats for value in betas),
-        "loss": tuple(
-            _core.preference_steepest(
-                loss, largest=float(np.fmax.reduce(of["losses"], initial=0.0)), parameters=setting
-            )
-            * nats
-            for setting, of in zip(settings, scored, strict=True)
-        ),
+        "margin": tuple(setting["beta"] * far for setting, far in zip(settings, moved, strict=True)),
+        "loss": tuple(slope * far for slope, far in zip(slopes, moved, strict=True)),
     }
     return PreferenceLoss(
         losses=losses,

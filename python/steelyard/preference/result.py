@@ -32,7 +32,8 @@ class PreferenceLoss(Result):
     Where all losses or margins are equal, as at the start of training when the policy equals the reference, they show
     no spread and their means have no interval. The reward accuracy always has one, inside [0, 1].
 
-    With an array ``beta`` of length K every array below is ``[n, K]`` and every Estimate has shape ``(K,)``.
+    With an array ``beta`` (or another parameter) of length K every array below is ``[n, K]`` and every Estimate has
+    shape ``(K,)``.
 
     Attributes
     ----------
@@ -85,7 +86,7 @@ class PreferenceLoss(Result):
     """The pairs that count, with their clusters, over which the means are taken."""
     _confidence: Confidence
     _steps: dict[str, tuple[float, ...]]
-    """For loss and margin at each beta: how far one rounding step of the largest log-probability moves them."""
+    """For loss and margin at each setting: how far one rounding step of the largest log-probability moves them."""
 
     @lazy
     def loss(self) -> Estimate:
@@ -129,7 +130,7 @@ class PreferenceLoss(Result):
         }
 
     def _repr_html_(self) -> str:
-        """Render as the table a notebook shows: a row per setting of beta, and a column per mean."""
+        """Render as the table a notebook shows: a row per setting, and a column per mean."""
         means = (self.loss, self.reward_accuracy, self.reward_margin)
         rows = zip(*means, strict=True) if self.losses.ndim == 2 else [means]
         head = ["loss", "reward accuracy", "reward margin"]
@@ -137,7 +138,7 @@ class PreferenceLoss(Result):
 
     def __repr__(self) -> str:
         if self.losses.ndim == 2:
-            return f"<PreferenceLoss of {len(self.losses)} pairs at {self.losses.shape[1]} values of beta>"
+            return f"<PreferenceLoss of {len(self.losses)} pairs at {self.losses.shape[1]} settings>"
         return (
             f"<PreferenceLoss loss {self.loss}\n"
             f"  reward accuracy {self.reward_accuracy}\n"

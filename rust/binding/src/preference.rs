@@ -39,8 +39,8 @@ impl Parameters {
 
 /// The loss of every pair: the columns `losses`, `rewards_chosen` and `rewards_rejected`; `grad_chosen` and
 /// `grad_rejected`, which are None unless `gradients` is true; and the numbers of pairs that are `saturated` or have an
-/// `empty` answer; and the largest derivative of a score by a log-probability, `stretch`, which is 0 where scores are
-/// the log-ratios.
+/// `empty` answer; and the largest derivative of a score by a log-ratio, `stretch`, which is 0 where scores are
+/// log-ratios or their means.
 ///
 /// All columns have the same dtype and length; without a reference there are two. `lengths` are the numbers of tokens
 /// of the chosen and of the rejected answers, in float64.

@@ -69,7 +69,7 @@ pub struct Counts {
     pub nonfinite: usize,
     /// A log-probability is higher than rounding can explain: see [`first_positive`].
     pub positive: usize,
-    /// The largest derivative of a score by a log-probability; 0 where scores are the log-ratios themselves.
+    /// The largest derivative of a score by a log-ratio; 0 where scores are log-ratios or their means.
     pub stretch: f64,
 }
 

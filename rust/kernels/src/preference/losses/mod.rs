@@ -93,7 +93,7 @@ named! {
         Cpo = "cpo" { source: "Xu et al. 2024", parameters: &[BETA, SFT] },
         /// Log-probabilities averaged over tokens without a reference, with a margin.
         Simpo = "simpo" { source: "Meng et al. 2024", columns: LENGTHS, parameters: &[BETA, GAMMA] },
-        /// SimPO with a reward that bends the mean log-probability.
+        /// Mean log-probabilities without a reference, bent to a reward, with a margin.
         Alphapo = "alphapo" { source: "Gupta et al. 2025", columns: LENGTHS, parameters: &[BETA, GAMMA, ALPHA] },
         /// The odds ratio of both answers, and the likelihood of the chosen one.
         Orpo = "orpo" { source: "Hong et al. 2024", columns: LENGTHS, parameters: &[BETA] },
@@ -157,7 +157,7 @@ pub struct Constants {
     pub beta: f64,
     /// The label smoothing, for the losses that take `label_smoothing`.
     pub smoothing: Smoothing,
-    /// The shift D of the rewards, for "bco_pair".
+    /// The shift D of the rewards, for `bco_pair`.
     pub shift: f64,
     /// The temperature t of the mixture, in (0, 1], for "discopop".
     pub temperature: f64,

@@ -7,7 +7,7 @@ mod odds;
 mod power;
 mod sigmoid;
 
-use super::{Counts, Loss, Pairs, too_positive};
+use super::{BOTH_POSITIVE, Counts, Loss, Pairs, too_positive};
 use crate::named;
 use crate::named::{Bound, Parameter};
 use crate::simd::{Element, Isa, Kernel};
@@ -100,21 +100,22 @@ impl<T: Element> Kernel for Scoring<'_, T> {
             (pairs.policy_chosen, pairs.reference_chosen, lengths[0], chosen, by_chosen),
             (pairs.policy_rejected, pairs.reference_rejected, lengths[1], rejected, by_rejected),
         ];
-        let mut stretch = 0.0;
+        let (mut stretch, mut unusual) = (0.0, false);
         for (policy, reference, lengths, scores, slopes) in sides {
             let (scores, slopes) = (&mut scores[..n], &mut slopes[..n]);
             ratios(policy, reference, lengths, scores, slopes);
+            unusual |= any_unusual(policy, reference, scores);
             match scale {
-                Scale::Ratio => {}
+                Scale::Ratio => continue,
                 Scale::Power(k) => power::scores::<I>(k, scores, slopes),
                 Scale::Sigmoid => sigmoid::scores::<I>(scores, slopes),
                 Scale::Odds => odds::scores::<I>(scores, slopes),
             }
-            for &slope in slopes.iter() {
-                stretch = if slope > stretch { slope } else { stretch };
-            }
+            let steepest = largest(slopes);
+            stretch = if steepest > stretch { steepest } else { stretch };
         }
-        Counts { stretch, ..counted(&pairs) }
+        let counts = if unusual { counted(&pairs) } else { Counts::default() };
+        Counts { stretch, ..counts }
     }
 }
 
@@ -128,21 +129,54 @@ fn ratios<T: Element>(
     scores: &mut [f64],
     slopes: &mut [f64],
 ) {
-    for (score, &policy) in scores.iter_mut().zip(policy) {
-        *score = policy.to_f64();
+    if reference.is_empty() {
+        for (score, &policy) in scores.iter_mut().zip(policy) {
+            *score = policy.to_f64();
+        }
+    } else {
+        for ((score, &policy), &reference) in scores.iter_mut().zip(policy).zip(reference) {
+            *score = policy.to_f64() - reference.to_f64();
+        }
     }
-    for (score, &reference) in scores.iter_mut().zip(reference) {
-        *score -= reference.to_f64();
-    }
-    for slope in slopes.iter_mut() {
-        *slope = 1.0;
-    }
+    slopes.fill(1.0);
     for ((score, slope), &length) in scores.iter_mut().zip(slopes.iter_mut()).zip(lengths) {
         let empty = length == 0.0;
         let divisor = if empty { 1.0 } else { length };
         *score /= divisor;
         *slope = if empty { 0.0 } else { 1.0 / divisor };
     }
+}
+
+/// Whether an answer may be of a kind that is counted: without tokens, not finite, or no log-probability. `scores` are
+/// the log-ratios or their means.
+#[inline(always)]
+fn any_unusual<T: Element>(policy: &[T], reference: &[T], scores: &[f64]) -> bool {
+    let mut found = false;
+    for (&score, &policy) in scores.iter().zip(policy) {
+        let policy = policy.to_f64();
+        let nothing = (score == 0.0) & (policy == 0.0);
+        found |= nothing | (score.abs() > f64::MAX) | score.is_nan() | (policy > BOTH_POSITIVE);
+    }
+    for &reference in reference {
+        found |= reference.to_f64() > BOTH_POSITIVE;
+    }
+    found
+}
+
+/// The largest of numbers above 0, found side by side in several lanes.
+#[inline(always)]
+fn largest(numbers: &[f64]) -> f64 {
+    let mut lanes = [0.0; 16];
+    for chunk in numbers.chunks(lanes.len()) {
+        for (lane, &number) in lanes.iter_mut().zip(chunk) {
+            *lane = if number > *lane { number } else { *lane };
+        }
+    }
+    let mut found = 0.0;
+    for lane in lanes {
+        found = if lane > found { lane } else { found };
+    }
+    found
 }
 
 /// Counts what is seen in the log-probabilities and lengths alone.

@@ -1,5 +1,5 @@
 //! The scores `(exp(k r) - 1) / k`: with k = -1 those of the forward Kullback-Leibler divergence, with k = alpha - 1
-//! those of the alpha-divergence, and with k = -alpha the reward of AlphaPO.
+//! those of the alpha-divergence, and with k = -alpha the reward of `alphapo`.
 
 use crate::math::{exp64, expm1_64};
 use crate::simd::Isa;
