@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,12 @@ def _run(inputs: Inputs) -> Outputs:
 
 def _exact(inputs: Inputs, i: int) -> Outputs:
     """The reference's results, the gradients with respect to the log-probabilities."""
-    (x, y), (by_chosen, by_rejected) = compared(inputs["columns"], VARIANTS[i])
+    return _exact_of(i, tuple(np.asarray(column, np.float64).tobytes() for column in inputs["columns"]))
+
+
+@cache  # decimals are slow, and each bound asks again
+def _exact_of(i: int, columns: tuple[bytes, ...]) -> Outputs:
+    (x, y), (by_chosen, by_rejected) = compared([np.frombuffer(column) for column in columns], VARIANTS[i])
     found = reference.preference.preference_loss(x, y, **own(VARIANTS[i]))
     chained = {"grad_chosen": found["grad_chosen"] * by_chosen, "grad_rejected": found["grad_rejected"] * by_rejected}
     return found | chained | {"x": x, "y": y}

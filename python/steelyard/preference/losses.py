@@ -185,6 +185,9 @@ def preference_loss(
     array([-0.05  , -0.0269, -0.0119])
     >>> float(out.reward_accuracy)
     0.8333333333333334
+    >>> means = sy.preference_loss([-6.0, -9.0], [-8.0, -7.0], loss="simpo", lengths=([3, 4], [4, 4]), beta=2.0)
+    >>> means.losses.round(4)
+    array([0.9741, 1.7014])
 
     References
     ----------
