@@ -352,7 +352,9 @@ mod tests {
                 let got = smoothed(loss, 1.0, TENTH, pairs);
                 let values = [got.losses[0], got.grad_chosen[0], got.grad_rejected[0]];
                 assert!(values.iter().all(|value| value.is_finite()), "{loss:?} {z}");
-                assert_eq!(got.counts.saturated, 1);
+                // A score that levels off, such as the log-odds of a certain answer, lies closer.
+                let of_ratios = loss.about().columns.contains(&"reference");
+                assert!(got.counts.saturated == 1 || !of_ratios, "{loss:?} {z}");
             }
         }
     }
