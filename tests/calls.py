@@ -774,6 +774,13 @@ def _(n: int) -> Any:
     return [-uniform(n, i) for i in range(4)]
 
 
+@row(
+    "preference_loss: scores", "preference_loss", call=lambda d: sy.preference_loss(*d[:2], loss="orpo", lengths=d[2:])
+)
+def _(n: int) -> Any:
+    return -uniform(n, 0), -uniform(n, 1), np.full(n, 7.0), np.full(n, 5.0)
+
+
 @row("preference_loss: omit", "preference_loss",
      call=lambda d: sy.preference_loss(*d[0], clusters=d[1], nan_policy="omit"))  # fmt: skip
 def _(n: int) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from steelyard import _core
+from steelyard.preference.given import loss_parameters
 
 from .fake_tensors import FakeTensor, fresh_state, tensor_plan, tensor_step
 
@@ -80,7 +81,7 @@ def tensor_outcome() -> Any:
 
 def scored() -> Any:
     return _core.preference_loss(
-        [-X] * 4, loss="dpo", beta=0.1, label_smoothing=0.0, crossing=(0.0, 0.0), gradients=True
+        [-X] * 4, loss="dpo", parameters=loss_parameters("dpo") | {"beta": 0.1}, gradients=True
     )
 
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 import steelyard as sy
 from steelyard._registries import names
 
+from .cases.preference import scored
+
 HUGE = 1.7e308
 EDGES = [0.0, -0.0, 5e-324, 1e-300, 1.0, 2.0**53 + 2, 2.0**62, 1e154, 1e200, HUGE, -1.0, -1e200, -HUGE]
 LEVELS = [1.2e-16, 0.05, 0.3, 0.5, 0.95, 1 - 2.0**-53]
@@ -73,8 +75,8 @@ def test_perplexity(x: list[float], how: Any, clustered: bool, unit: Any) -> Non
 )
 def test_preferences(pairs: list[tuple[float, ...]], loss: Any, beta: float) -> None:
     try:
-        columns = (-np.abs(column) for column in zip(*pairs, strict=True))  # what is positive is refused
-        found = sy.preference_loss(*columns, loss=loss, beta=beta)
+        columns = [-np.abs(column) for column in zip(*pairs, strict=True)]  # what is positive is refused
+        found = scored(columns, loss=loss, beta=beta)
     except ValueError as error:
         if "expected" not in str(error):
             raise

@@ -69,7 +69,22 @@ TAKES = {
     "proportion": INTERVAL | {"method", "test", "baseline", "both"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},
-    "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},
+    "preference_loss": ROWS
+    | INTERVAL
+    | {
+        "clusters",
+        "progress",
+        "loss",
+        "beta",
+        "label_smoothing",
+        "shift",
+        "temperature",
+        "gamma",
+        "alpha",
+        "sft",
+        "lengths",
+        "divergence",
+    },
     "token_scores": {
         "baseline",
         "ignore_index",

@@ -131,7 +131,7 @@ def test_every_import_is_one_that_the_table_allows(path: Path) -> None:
         ("report/measure.py", "from ..uncertainty import nothing", "uncertainty.nothing is not public"),
         ("report/measure.py", "from .. import uncertainty\nuncertainty.mean", "uncertainty.mean is not public"),
         ("records/read.py", "from ..report import build", "records imports report of report"),
-        ("preference.py", "from .uncertainty import estimate", "rooms imports uncertainty of rooms"),
+        ("preference/losses.py", "from ..uncertainty import estimate", "rooms imports uncertainty of rooms"),
         ("tokens/scores.py", "from steelyard.calibration import reliability", "rooms imports calibration of rooms"),
         ("_arrays.py", "def f():\n    from .tokens import TokenScores", "foundation imports tokens of rooms"),
         ("_arrays.py", "import torch", "torch at module level"),

@@ -20,6 +20,7 @@ from steelyard.reference import tokens
 from steelyard.tokens import PerplexityState
 
 from .cases import as_dtype
+from .cases.preference import reads, scored
 
 Z = NormalDist().inv_cdf(0.975)
 T19 = 2.093024054408263  # of the tables, for 19 degrees of freedom
@@ -409,28 +410,31 @@ def test_a_sweep_and_clusters_of_rewards_that_tie() -> None:
     assert np.isnan(out.reward_margin.low).all()  # type: ignore[arg-type]
 
 
+ONES = np.ones(20)
+
+
 # -- what log-probabilities leave ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", names("preference.loss"))
+@pytest.mark.parametrize("loss", [loss for loss in names("preference.loss") if reads(loss, "reference")])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("size", [3.0, 1000.0])
 def test_margins_that_differ_by_the_rounding_of_log_probabilities(size: float, dtype: type, loss: Any) -> None:
     """Every log-ratio is .1 of the chosen answer and -.2 of the rejected one, before rounding."""
     chosen = -np.random.default_rng(20).uniform(0.5, 1.0, 20) * size
     columns = [x.astype(dtype) for x in (chosen, chosen - 0.3, chosen - 0.1, chosen - 0.1)]
-    out = sy.preference_loss(*columns, loss=loss, beta=[0.1, 2.0])
+    out = scored(columns, lengths=(ONES, ONES), loss=loss, beta=[0.1, 2.0])
     assert np.ptp(out.rewards_chosen - out.rewards_rejected, axis=0).min() > 0
     for e in (out.loss, out.reward_margin):
         assert np.isnan([e.low, e.high, e.standard_error]).all()
         assert all("no limits, since values that may lie outside [0, 1] show no spread" in why for why in e.reason)
 
 
-@pytest.mark.parametrize("loss", names("preference.loss"))
+@pytest.mark.parametrize("loss", [loss for loss in names("preference.loss") if reads(loss, "reference")])
 def test_pairs_that_do_not_count_do_not_hide_the_rounding_of_the_others(loss: Any) -> None:
     chosen = -np.random.default_rng(20).uniform(500.0, 1000.0, 20)
     columns = [chosen, chosen - 0.3, chosen - 0.1, chosen - 0.1]
-    assert_none(sy.preference_loss(*columns, loss=loss, where=np.arange(20) > 0).loss)
+    assert_none(scored(columns, lengths=(ONES, ONES), loss=loss, where=np.arange(20) > 0).loss)
 
 
 def test_mixed_types_of_log_probabilities_round_as_the_coarsest() -> None:
@@ -443,7 +447,8 @@ def test_mixed_types_of_log_probabilities_round_as_the_coarsest() -> None:
 def test_margins_that_do_differ_keep_their_interval() -> None:
     chosen = -np.linspace(500.0, 1000.0, 20)
     rejected = chosen - 0.3 - np.arange(20) * 1e-3
+    columns = [chosen, rejected, np.full(20, -1.0), np.full(20, -1.0)]
     for loss in [name for name in names("preference.loss") if name != "apo_zero"]:  # which is flat so far out
-        out = sy.preference_loss(chosen, rejected, np.full(20, -1.0), np.full(20, -1.0), loss=loss)
+        out = scored(columns, loss=loss)
         assert out.reward_margin.low is not None
         assert out.loss.low is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,29 @@ import pytest
 import steelyard as sy
 import steelyard.reference.preference
 from steelyard import _core, reference
-from steelyard._registries import names
+from steelyard._registries import REGISTRIES, names
 from steelyard.errors import SteelyardWarning
 from steelyard.preference import PreferenceLoss
+from steelyard.preference.given import loss_parameters
 
 from .cases import normalish
-from .cases.preference import variants
+from .cases.preference import bent, own, reads, scored, terms, tokens, ulps, variants
 
 PAIRS: tuple[list[float], ...] = ([-0.5, -10, -1], [-0.1, -30, -21], [-0.5, -10.1, -0.1], [-0.1, -20.1, -0.1])
 LOSSES = variants()
+# Losses of the log-ratios themselves.
+OF_RATIOS = [options for options in LOSSES if reads(options["loss"], "reference") and "divergence" not in options]
+PLAIN: dict[str, Any] = dict.fromkeys(("label_smoothing", "shift", "temperature", "gamma", "alpha", "sft"))
 # Losses that are functions of the margin z alone, and convex in it.
-OF_MARGIN = [options for options in LOSSES if options["loss"] in ("dpo", "robust", "hinge", "ipo")]
+OF_MARGIN = [options for options in OF_RATIOS if options["loss"] in ("dpo", "robust", "hinge", "ipo")]
+
+
+ONE = [1]
+
+
+def dpo(beta: float = 0.1) -> Any:
+    """The parameters of DPO as the core takes them."""
+    return loss_parameters("dpo", **PLAIN) | {"beta": beta}
 
 
 def pairs(n: int, spread: float = 5.0) -> list[np.ndarray]:
@@ -66,6 +79,85 @@ def test_nca_pair_is_what_trl_computes() -> None:
     assert sy.preference_loss([-1.0, -1.0], [-1.0, -1.0], [-7011.0, -1], [-1.0, -7011], loss="nca_pair").saturated == 2
 
 
+def logsigmoid(t: np.ndarray) -> np.ndarray:
+    return -np.logaddexp(0, -t)
+
+
+def s(t: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-t))
+
+
+# With h and g the log-ratios times beta, and d their difference: the expressions of DPOTrainer.
+TRL: dict[str, Any] = {
+    "exo_pair": lambda h, g, d: s(d) * (logsigmoid(d) - np.log(1 - 1e-3)) + s(-d) * (logsigmoid(-d) - np.log(1e-3)),
+    "bco_pair": lambda h, g, d: -logsigmoid(h) - logsigmoid(-g),
+    "sppo_hard": lambda h, g, d: (h / 0.3 - 0.5 / 0.3) ** 2 + (g / 0.3 + 0.5 / 0.3) ** 2,
+    "apo_down": lambda h, g, d: s(h) + (1 - s(d)),
+    "discopop": lambda h, g, d: -logsigmoid(d) * (1 - s(d / 0.05)) + np.exp(-d) * s(d / 0.05),
+}
+
+
+@pytest.mark.parametrize("loss", sorted(TRL))
+def test_what_trl_computes(loss: Any) -> None:
+    pc, pr, rc, rr = columns = pairs(200)
+    h, g = 0.3 * (pc - rc), 0.3 * (pr - rr)
+    with np.errstate(over="ignore"):
+        want = TRL[loss](h, g, h - g)
+    np.testing.assert_allclose(sy.preference_loss(*columns, loss=loss, beta=0.3).losses, want, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("loss", "want"),
+    [
+        ("exo_pair", math.log(0.5 / math.sqrt(0.1 * 0.9))), ("bco_pair", 2 * math.log(2)), ("nca_pair", 2 * math.log(2)),
+        ("sppo_hard", 50.0), ("apo_zero", 1.0), ("apo_down", 1.0), ("discopop", 0.5 * math.log(2) + 0.5),
+    ],
+)  # fmt: skip
+def test_at_the_reference(loss: Any, want: float) -> None:
+    same = [-3.5, -7.25]
+    options = {"label_smoothing": 0.1} if loss == "exo_pair" else {}
+    np.testing.assert_allclose(
+        sy.preference_loss(same, same, same, same, loss=loss, **options).losses, want, rtol=1e-15
+    )
+
+
+def test_exo_pair_vanishes_at_the_smoothed_label_and_is_never_below_0() -> None:
+    z = np.log(9) + np.linspace(-1e-6, 1e-6, 401)
+    out = sy.preference_loss(*with_ratios(z, 0 * z), loss="exo_pair", beta=1.0, label_smoothing=0.1)
+    assert out.losses.min() >= 0
+    assert out.losses.max() < 1e-12
+    assert (np.diff(out.grad_chosen) > 0).all()
+
+
+def test_the_gradient_of_apo_down_keeps_its_digits_where_it_vanishes() -> None:
+    """At |beta x| = |z|: where the policy gives the rejected answer what the reference does, or twice the chosen ratio."""
+    x = np.array([0.75, -3.0, 40.0, 0.75, -3.0])
+    y = np.array([1e-9, 1e-9, 1e-9, 1.5 + 2.0**-40, -6.0 + 2.0**-40])
+    out = sy.preference_loss(*with_ratios(x, y), loss="apo_down", beta=1.0)
+    mpmath = pytest.importorskip("mpmath", reason="mpmath is the wider oracle; it comes with the dev extra")
+    with mpmath.workdps(60):
+        for got, a, b in zip(out.grad_chosen.tolist(), x.tolist(), (x - y).tolist(), strict=True):
+            bend = [1 / (2 * mpmath.cosh(mpmath.mpf(t) / 2)) ** 2 for t in (a, b)]
+            assert got == pytest.approx(float(bend[0] - bend[1]), rel=9e-16)
+
+
+def test_a_colder_discopop_is_the_logistic_loss_below_0_and_the_exponential_above() -> None:
+    z = np.array([-30.0, -2.0, -0.5, 0.5, 2.0, 30.0])
+    out = sy.preference_loss(*with_ratios(z, 0 * z), loss="discopop", beta=1.0, temperature=1e-3)
+    np.testing.assert_allclose(out.losses, np.where(z < 0, np.logaddexp(0, -z), np.exp(-z)), rtol=1e-14)
+    np.testing.assert_allclose(out.grad_chosen, np.where(z < 0, -s(-z), -np.exp(-z)), rtol=1e-14)
+
+
+def test_swapping_the_answers_mirrors_a_pair_of_opposite_terms() -> None:
+    """Without a shift, bco_pair takes the negative of the other answer's log-ratio; so does sppo_hard."""
+    x, y = normalish(50, 91), normalish(50, 92)
+    for loss in ("bco_pair", "sppo_hard", "apo_zero"):
+        there = sy.preference_loss(*with_ratios(x, y), loss=loss, beta=0.7)
+        back = sy.preference_loss(*with_ratios(-y, -x), loss=loss, beta=0.7)
+        np.testing.assert_allclose(there.losses, back.losses, rtol=1e-15)
+        np.testing.assert_allclose(there.grad_chosen, -back.grad_rejected, rtol=1e-15)
+
+
 def test_the_gradient_of_nca_pair_keeps_its_digits_where_it_vanishes() -> None:
     """At s(beta x) = 2/3, which is beta x = log 2: the nearest double is 2.3e-17 below."""
     x = np.array([math.log(2), np.nextafter(math.log(2), 1), np.nextafter(math.log(2), 0)])
@@ -76,36 +168,40 @@ def test_the_gradient_of_nca_pair_keeps_its_digits_where_it_vanishes() -> None:
 
 @pytest.mark.parametrize("options", LOSSES)
 def test_gradients_are_central_differences(options: dict[str, Any]) -> None:
-    columns = pairs(200)
-    out = sy.preference_loss(*columns, beta=0.3, **options)
+    steep = bent(options)  # scores, which are exponentials, move by more than their log-ratios
+    columns = pairs(200, 1.0 if steep else 5.0)
+    out = scored(columns, beta=0.3, **options)
     z = out.rewards_chosen - out.rewards_rejected
     smooth = np.abs(z - 1) > 1e-3  # the hinge has a corner
+    plain = {"ipo": 1e-3, "ipo_norm": 1e-3, "discopop": 1e-5}  # "discopop" bends within 0.05
+    step = 1e-5 if steep else plain.get(options["loss"], 1e-4)
     for which, grad in ((0, out.grad_chosen), (1, out.grad_rejected)):
         # The gradient is within a few ulp of the exact function; a difference of losses resolves 1e-8 of the
         # larger of gradient and loss * eps / step.
-        step = 1e-4 if options["loss"] != "ipo" else 1e-3
         moved = []
         for sign in (1, -1):
             shifted = [column.copy() for column in columns]
             shifted[which] += sign * step
-            moved.append(sy.preference_loss(*shifted, beta=0.3, gradients=False, **options).losses)
+            moved.append(scored(shifted, beta=0.3, gradients=False, **options).losses)
         numeric = (moved[0] - moved[1]) / (2 * step)
-        np.testing.assert_allclose(grad[smooth], numeric[smooth], rtol=1e-8, atol=2e-9)
+        resolved = 1e-8 * np.abs(numeric) + 2e-9 + 2.0**-51 * (1 + out.losses) / step
+        assert (np.abs(grad - numeric) <= resolved)[smooth].all()
 
 
-@pytest.mark.parametrize("options", LOSSES)
+@pytest.mark.parametrize("options", OF_RATIOS)
 @pytest.mark.parametrize("beta", [0.1, 1.0, 3.0])
 def test_no_gradient_is_steeper_than_steepest(options: dict[str, Any], beta: float) -> None:
     """``steepest`` bounds |d/dx| and |d/dy| wherever the loss is at most ``largest``; the grid has both tails."""
     line = np.concatenate([-np.geomspace(700, 1e-3, 40), [0.0], np.geomspace(1e-3, 700, 40)]) / (2 * beta)
-    out = sy.preference_loss(*with_ratios(*(v.ravel() for v in np.meshgrid(line, line))), beta=beta, **options)
+    grid = with_ratios(*(v.ravel() for v in np.meshgrid(line, line)))
+    out = scored(grid, lengths=(ONE * len(grid[0]),) * 2, beta=beta, **options)
     order = np.argsort(out.losses)
     slopes = np.maximum(np.abs(out.grad_chosen), np.abs(out.grad_rejected))
     so_far = np.maximum.accumulate(slopes[order])
-    smoothing = options.get("label_smoothing", 0.0)
+    parameters = loss_parameters(options["loss"], **PLAIN | {k: v for k, v in options.items() if k != "loss"})
     for largest, slope in zip(out.losses[order].tolist(), so_far.tolist(), strict=True):
         bound = _core.preference_steepest(
-            options["loss"], largest=max(largest, 0.0), beta=beta, label_smoothing=smoothing
+            options["loss"], largest=max(largest, 0.0), parameters=parameters | {"beta": beta}
         )
         assert slope <= bound * (1 + 1e-12), largest
 
@@ -118,48 +214,70 @@ def with_ratios(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 def mirrored(slope: Any) -> Any:
     """The gradients of a function of x - y."""
 
-    def gradients(x: Any, y: Any, e: Any, s: Any) -> Any:
-        along = slope(x - y, e, s)
+    def gradients(x: Any, y: Any, p: Any, s: Any) -> Any:
+        along = slope(x - y, p, s)
         return along, -along
 
     return gradients
 
 
-# With respect to x and to y at beta = 1, from the logistic function s.
+def discopop(z: Any, p: Any, s: Any) -> Any:
+    exp, m = p.mpmath.exp(-z), s(z / p.temperature)
+    rest = s(-z / p.temperature)
+    return m * rest / p.temperature * (exp - p.mpmath.log1p(exp)) - rest * s(-z) - m * exp
+
+
+# With respect to x and to y at beta = 1, from the parameters p and the logistic function s.
 GRADIENTS: dict[str, Any] = {
-    "dpo": mirrored(lambda z, e, s: e * s(z) - (1 - e) * s(-z)),
-    "robust": mirrored(lambda z, e, s: -(e * s(z) + (1 - e) * s(-z)) / (1 - 2 * e)),
-    "hinge": mirrored(lambda z, e, s: -1 if z < 1 else 0),
-    "ipo": mirrored(lambda z, e, s: 2 * z - 1),
-    "apo_zero": lambda x, y, e, s: (-s(x) * s(-x), s(y) * s(-y)),
-    "nca_pair": lambda x, y, e, s: (s(x) / 2 - s(-x), s(y) / 2),
+    "dpo": mirrored(lambda z, p, s: p.e * s(z) - (1 - p.e) * s(-z)),
+    "robust": mirrored(lambda z, p, s: -(p.e * s(z) + (1 - p.e) * s(-z)) / (1 - 2 * p.e)),
+    "hinge": mirrored(lambda z, p, s: -1 if z < 1 else 0),
+    "ipo": mirrored(lambda z, p, s: 2 * z - 1),
+    "apo_zero": lambda x, y, p, s: (-s(x) * s(-x), s(y) * s(-y)),
+    "nca_pair": lambda x, y, p, s: (s(x) / 2 - s(-x), s(y) / 2),
+    "exo_pair": mirrored(lambda z, p, s: s(z) * s(-z) * (z - p.mpmath.log((1 - p.e) / p.e))),
+    "bco_pair": lambda x, y, p, s: (-s(p.shift - x), s(y - p.shift)),
+    "sppo_hard": lambda x, y, p, s: (2 * x - 1, 2 * y + 1),
+    "apo_down": lambda x, y, p, s: (s(x) * s(-x) - s(x - y) * s(y - x), s(x - y) * s(y - x)),
+    "discopop": mirrored(discopop),
 }
+GRADIENTS |= {"sigmoid_norm": GRADIENTS["dpo"], "ipo_norm": GRADIENTS["ipo"]}
 
 
-@pytest.mark.parametrize("options", LOSSES)
+def exact_parameters(mpmath: Any, options: dict[str, Any]) -> Any:
+    given = {
+        name: mpmath.mpf(options.get(name, row.default))
+        for name, row in REGISTRIES["preference.loss"][options["loss"]].parameters.items()
+    }
+    return SimpleNamespace(mpmath=mpmath, e=given.get("label_smoothing", mpmath.mpf(0)), **given)
+
+
+@pytest.mark.parametrize("options", OF_RATIOS)
 def test_gradients_to_four_ulp_of_mpmath_up_to_700(options: dict[str, Any]) -> None:
     mpmath = pytest.importorskip("mpmath", reason="mpmath is the wider oracle; it comes with the dev extra")
-    near = np.array([0.0, 1e-12, -1e-12, 2.197224577336219, 2.1972245773362196, 0.5, 1.0])
+    near = np.array([0.0, 1e-12, -1e-12, 2.197224577336219, 2.1972245773362196, 6.906754778648554, 0.5, 1.0])
     z = np.concatenate([np.linspace(-700, 700, 141), np.linspace(-3, 3, 61), near])
     # Multiples of 2^-10, whose differences are exact.
     x, y = np.round(np.concatenate([normalish(100, 97), normalish(100, 98) * 60]).reshape(2, 100) * 1024) / 1024
     x, y = np.concatenate([np.minimum(z, 0.0), z, x]), np.concatenate([-np.maximum(z, 0.0), 0 * z, y])
-    out = sy.preference_loss(*with_ratios(x, y), beta=1.0, **options)
-    e = mpmath.mpf(options.get("label_smoothing", 0.0))
+    out = scored(with_ratios(x, y), lengths=(ONE * len(x),) * 2, beta=1.0, **options)
+    near_zeros = terms(x, y, **options, beta=1.0) + 0 * x
     with mpmath.workdps(60):
+        p = exact_parameters(mpmath, options)
         for i, pair in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
-            exact = GRADIENTS[options["loss"]](*map(mpmath.mpf, pair), e, lambda v: 1 / (1 + mpmath.exp(-v)))
-            for got, want in zip((out.grad_chosen[i], out.grad_rejected[i]), exact, strict=True):
-                assert abs(got.item() - want) <= 4 * float(np.spacing(abs(float(want)))), pair
+            exact = GRADIENTS[options["loss"]](*map(mpmath.mpf, pair), p, lambda v: 1 / (1 + mpmath.exp(-v)))
+            for name, want in zip(("grad_chosen", "grad_rejected"), exact, strict=True):
+                step = float(np.spacing(abs(float(want)) + near_zeros[i]))
+                assert abs(getattr(out, name)[i].item() - want) <= ulps(options["loss"], name) * step, pair
 
 
 @pytest.mark.parametrize("options", LOSSES)
 def test_the_reference_computes_with_its_own_digits(options: dict[str, Any]) -> None:
     """Whatever the caller's decimal context is."""
     x, y = normalish(20, 95), normalish(20, 96)
-    want = reference.preference.preference_loss(x, y, beta=0.3, **options)
+    want = reference.preference.preference_loss(x, y, beta=0.3, **own(options))
     with decimal.localcontext(prec=3):
-        got = reference.preference.preference_loss(x, y, beta=0.3, **options)
+        got = reference.preference.preference_loss(x, y, beta=0.3, **own(options))
     for name, column in want.items():
         np.testing.assert_array_equal(got[name], column)
 
@@ -168,18 +286,18 @@ def test_the_reference_computes_with_its_own_digits(options: dict[str, Any]) -> 
 def test_the_docstrings_tell_each_extent(options: dict[str, Any]) -> None:
     """Which losses saturate by something other than the margin, which is 0 here: where saturation is described."""
     far = np.array([800.0])
-    other = reference.preference.preference_loss(far, far, beta=1.0, **options)["extents"][0] > 700
+    other = reference.preference.preference_loss(far, far, beta=1.0, **own(options))["extents"][0] > 700
     attribute = str(PreferenceLoss.__doc__).partition("saturated :")[2].partition("empty :")[0]
     digits = str(sy.preference_loss.__doc__).partition("All arithmetic is float64")[2].partition("Parameters")[0]
     for paragraph in (attribute, digits):
         assert (f'"{options["loss"]}"' in paragraph) == other, paragraph
 
 
-@pytest.mark.parametrize("options", LOSSES)
+@pytest.mark.parametrize("options", OF_RATIOS)
 def test_finite_and_monotone_far_out(options: dict[str, Any]) -> None:
     far = np.array([-1e4, -5000.0, -800.0, -701.0, 701.0, 800.0, 5000.0, 1e4])
     for ratios, name in (((far, 0 * far), "grad_chosen"), ((0 * far, far), "grad_rejected")):
-        out = sy.preference_loss(*with_ratios(*ratios), beta=1.0, **options)
+        out = scored(with_ratios(*ratios), lengths=(ONE * 8,) * 2, beta=1.0, **options)
         gradient = getattr(out, name)
         assert np.isfinite(out.losses).all()
         assert np.isfinite(gradient).all()
@@ -201,6 +319,27 @@ def test_a_sweep_is_its_single_runs() -> None:
         assert float(one.loss) == float(sweep.loss[i])
     assert sweep.reward_accuracy.value.shape == (5,)
     assert sweep.saturated.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(
+    ("loss", "sweep"),
+    [
+        ("dpo", {"label_smoothing": [0.0, 0.1, 0.3]}), ("dpo", {"beta": [0.1, 0.2, 0.4], "label_smoothing": [0.0, 0.1, 0.3]}),
+        ("simpo", {"gamma": np.array([0.0, 0.5, 2.0])}), ("discopop", {"temperature": (0.05, 0.1, 1)}),
+        ("alphapo", {"alpha": [0.0, 0.25, -1.0], "gamma": 0.25}), ("bco_pair", {"shift": [-1.0, 0.0, 2.5]}),
+    ],
+)  # fmt: skip
+def test_every_parameter_can_be_swept(loss: Any, sweep: dict[str, Any]) -> None:
+    columns = [c[:40] for c in pairs(50)]
+    out = scored(columns, loss=loss, **sweep)
+    assert (out.losses.shape, out.loss.value.shape) == ((40, 3), (3,))
+    assert repr(out) == "<PreferenceLoss of 40 pairs at 3 settings>"
+    for i in range(3):
+        one = scored(columns, loss=loss, **{k: float(v[i]) if np.ndim(v) else v for k, v in sweep.items()})
+        assert one.losses.tobytes() == out.losses[:, i].tobytes()
+        assert one.grad_rejected.tobytes() == out.grad_rejected[:, i].tobytes()
+        for name in ("loss", "reward_margin"):
+            assert getattr(one, name).low == getattr(out, name)[i].low
 
 
 def test_metrics_are_of_pairs_not_of_batches() -> None:
@@ -228,8 +367,8 @@ def test_margin_and_accuracy_are_of_the_exact_margins() -> None:
 
 def test_columns_of_more_than_one_axis_are_scored_whole_by_the_core() -> None:
     flat = pairs(24)
-    options: dict[str, Any] = {"loss": "dpo", "beta": 0.1, "label_smoothing": 0.0, "crossing": (0.0, 0.0)}
-    losses = _core.preference_loss([c.reshape(6, 4) for c in flat], gradients=False, **options)["losses"]
+    whole = [c.reshape(6, 4) for c in flat]
+    losses = _core.preference_loss(whole, loss="dpo", parameters=dpo(), gradients=False)["losses"]
     assert losses.tobytes() == sy.preference_loss(*flat).losses.tobytes()
 
 
@@ -237,9 +376,13 @@ def test_columns_of_more_than_one_axis_are_scored_whole_by_the_core() -> None:
 @pytest.mark.parametrize("n", [1, 127, 128, 129, 300])
 def test_a_pair_does_not_know_where_it_stands_nor_whether_gradients_are_wanted(n: int, options: dict[str, Any]) -> None:
     columns = pairs(n)
-    out = sy.preference_loss(*columns, **options)
-    bare = sy.preference_loss(*columns, **options, gradients=False)
-    alone = [sy.preference_loss(*(c[i : i + 1] for c in columns), **options) for i in range(n)]
+    lengths = tokens(n)
+    out = scored(columns, **options)
+    bare = scored(columns, **options, gradients=False)
+    alone = [
+        scored([c[i : i + 1] for c in columns], lengths=tuple(c[i : i + 1] for c in lengths), **options)
+        for i in range(n)
+    ]
     for name in ("losses", "grad_chosen", "grad_rejected", "rewards_chosen", "rewards_rejected"):
         assert getattr(out, name).tobytes() == b"".join(getattr(one, name).tobytes() for one in alone)
     assert bare.losses.tobytes() == out.losses.tobytes()
@@ -399,6 +542,53 @@ def test_sequence_logprob_feeds_it() -> None:
             {"loss": "hinge", "label_smoothing": 0.0},
             "label_smoothing: expected nothing: the loss 'hinge' does not use it",
         ),
+        (
+            {"loss": "ipo_norm"},
+            "lengths: expected (chosen, rejected), numbers of tokens, which the loss 'ipo_norm' needs;",
+        ),
+        ({"lengths": ([1] * 3, [1] * 3)}, "lengths: expected nothing: the loss 'dpo' does not use it; got tuple"),
+        ({"loss": "ipo_norm", "lengths": [[1] * 3] * 2}, "lengths: expected a tuple (chosen, rejected) of columns of"),
+        ({"loss": "ipo_norm", "lengths": ([1] * 3, [1] * 2)}, "lengths[1]: expected 3 values, one per pair; got 2"),
+        (
+            {"loss": "ipo_norm", "lengths": ([1, 2, 0.5], [1] * 3)},
+            "lengths[0]: expected whole numbers of at least 0; got 0.5",
+        ),
+        (
+            {"loss": "ipo_norm", "lengths": ([1] * 3, [1, -1, 2])},
+            "lengths[1]: expected whole numbers of at least 0; got -1.0",
+        ),
+        (
+            {"loss": "ipo_norm", "lengths": ([0, 1, 1], [1] * 3)},
+            "lengths[0]: expected at least 1 where policy_chosen is not 0",
+        ),
+        ({"loss": "simpo"}, "reference_chosen: expected nothing: the loss 'simpo' does not use it; got list ["),
+        ({"divergence": "kl"}, "divergence: expected one of reverse-kl, forward-kl, js, alpha; got 'kl'"),
+        (
+            {"loss": "sigmoid_norm", "divergence": "js"},
+            "divergence: expected nothing: the loss 'sigmoid_norm' does not",
+        ),
+        ({"alpha": 0.5}, "alpha: expected nothing: the divergence 'reverse-kl' does not use it; got 0.5"),
+        ({"divergence": "alpha", "alpha": 1.0}, "alpha: expected a number that is at least 0 and below 1; got 1.0"),
+        ({"gamma": 0.5}, "gamma: expected nothing: the loss 'dpo' does not use it; got 0.5"),
+        (
+            {"label_smoothing": [0.1, 0.5]},
+            "label_smoothing: expected a number that is at least 0 and below 0.5; got 0.5",
+        ),
+        ({"beta": [0.1, 0.2], "label_smoothing": [0.1]}, "label_smoothing: expected 2 values, as many as beta; got 1"),
+        (
+            {"loss": "hinge", "label_smoothing": [0.1]},
+            "label_smoothing: expected nothing: the loss 'hinge' does not use",
+        ),
+        ({"label_smoothing": []}, "label_smoothing: expected at least one value; got none"),
+        (
+            {"label_smoothing": [[0.1]]},
+            "label_smoothing: expected a number or a column of numbers; got float64 of shape",
+        ),
+        ({"label_smoothing": True}, "label_smoothing: expected a number; got bool True"),
+        ({"shift": 0.1}, "shift: expected nothing: the loss 'dpo' does not use it; got 0.1"),
+        ({"loss": "bco_pair", "shift": math.inf}, "shift: expected a number that is finite; got inf"),
+        ({"loss": "discopop", "temperature": 1.5}, "temperature: expected a number that is above 0 and at most 1; got"),
+        ({"loss": "exo_pair", "label_smoothing": 0.0}, "label_smoothing: expected a number that is above 0 and below"),
         ({"label_smoothing": 0.5}, "label_smoothing: expected a number that is at least 0 and below 0.5; got 0.5"),
         ({"beta": 0.0}, "beta: expected a number that is above 0 and finite; got 0.0"),
         ({"beta": [0.1, -1]}, "beta: expected a number that is above 0 and finite; got -1.0"),
@@ -438,14 +628,7 @@ def test_bad_columns(columns: Any, message: str) -> None:
 def test_the_core_refuses_what_the_face_would_have() -> None:
     ones = np.ones(3)
     with pytest.raises(ValueError, match="policy_rejected: expected 3 values, one per pair; got 2"):
-        _core.preference_loss(
-            [ones, ones[:2], ones, ones],
-            loss="dpo",
-            beta=1.0,
-            label_smoothing=0.0,
-            crossing=(0.0, 0.0),
-            gradients=True,
-        )
+        _core.preference_loss([ones, ones[:2], ones, ones], loss="dpo", parameters=dpo(), gradients=True)
 
 
 def test_pairs_that_do_not_count_are_no_empty_answers() -> None:

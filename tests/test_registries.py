@@ -14,12 +14,13 @@ import steelyard.reference.optim
 import steelyard.reference.preference
 import steelyard.reference.schedules
 import steelyard.reference.tokens
-from steelyard import _options, preference, reference
+from steelyard import _options, reference
 from steelyard._registries import REGISTRIES, Parameter
 from steelyard._strata import Average
 from steelyard.optim import schedules
 from steelyard.optim.options import WeightDecay
 from steelyard.optim.schedules import schedule
+from steelyard.preference import losses
 from steelyard.tokens import scores
 from steelyard.tokens.perplexity import Unit
 from steelyard.uncertainty._statistics import Statistic
@@ -34,7 +35,8 @@ LITERALS: dict[str, Any] = {
     "interval.alternative": _options.Alternative,
     "optim.decay": WeightDecay,
     "perplexity.unit": Unit,
-    "preference.loss": preference.Loss,
+    "preference.divergence": losses.Divergence,
+    "preference.loss": losses.Loss,
     "schedule.curve": schedule.Curve,
     "schedule.interpolate": schedule.Interpolate,
     "schedule.shape": schedule.Shape,
@@ -58,6 +60,7 @@ DOCSTRINGS: dict[str, Any] = {
     "optim.decay": sy.AdamW,
     "paired.method": sy.compare,
     "perplexity.unit": sy.perplexity,
+    "preference.divergence": sy.preference_loss,
     "preference.loss": sy.preference_loss,
     "proportion.method": sy.proportion,
     "schedule.curve": schedules.wsd,

@@ -556,18 +556,18 @@ class _Scored(TypedDict):
     grad_rejected: NDArray[np.float64] | None
     saturated: int
     empty: int
+    stretch: float
 
 def preference_loss(
     columns: Sequence[NDArray[Any]],
     *,
     loss: str,
-    beta: float,
-    label_smoothing: float,
-    crossing: tuple[float, float],
+    parameters: Mapping[str, Any],
     gradients: bool,
+    lengths: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     progress: _Progress = None,
 ) -> _Scored: ...
-def preference_steepest(loss: str, *, largest: float, beta: float, label_smoothing: float) -> float: ...
+def preference_steepest(loss: str, *, largest: float, parameters: Mapping[str, Any]) -> float: ...
 
 # math: functions of numbers, or element by element of float64 arrays of one shape; numbers and arrays can be mixed
 _Numbers = TypeVar("_Numbers", float, NDArray[np.float64])

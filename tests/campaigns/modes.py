@@ -22,6 +22,7 @@ from steelyard._registries import REGISTRIES, names
 from steelyard.optim.schedules import Schedule
 
 from ..cases.optim import SCHEDULES
+from ..cases.preference import scored
 from ._frame import run
 
 ROUNDINGS = ("nearest", "up", "down", "toward zero")
@@ -204,11 +205,11 @@ def preference(rng: Random) -> Call:
     loss = options["loss"] = rng.choice(names("preference.loss"))
     options["beta"] = rng.choice((0.1, 1e-310, [0.1, 2.0], rng.uniform(0, 5)))
     if "label_smoothing" in REGISTRIES["preference.loss"][loss].parameters:
-        options["label_smoothing"] = rng.choice((0.0, 0.1, 0.3))
+        options["label_smoothing"] = rng.choice((0.01, 0.1, 0.3))
     clusters = groups(rng, n)
 
     def call() -> Any:
-        made = sy.preference_loss(*columns, clusters=clusters, **options)
+        made = scored(columns, clusters=clusters, **options)
         return made, made.loss, made.reward_accuracy, made.reward_margin
 
     return call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,53 @@ from steelyard._registries import REGISTRIES
 
 from . import Case, Inputs, Outputs, as_dtype, normalish
 
+PARAMETERS = {
+    "label_smoothing": 0.1, "shift": 0.25, "temperature": 0.5, "gamma": 1.25, "alpha": -0.5, "sft": 0.0,
+}  # fmt: skip
+DIVERGENCES: list[dict[str, Any]] = [
+    {"divergence": "forward-kl"}, {"divergence": "js"}, {"divergence": "alpha"}, {"divergence": "alpha", "alpha": 0.0},
+]  # fmt: skip
 BOUNDED = ("losses", "grad_chosen", "grad_rejected")
 
 
 def variants() -> list[dict[str, Any]]:
-    """Options of every loss: without label smoothing, and with it where the loss takes it."""
+    """Options of every loss: without its parameters, and with each that it takes."""
     found: list[dict[str, Any]] = []
     for loss, row in REGISTRIES["preference.loss"].items():
         found.append({"loss": loss})
-        found += [{"loss": loss, "label_smoothing": 0.1} for name in row.parameters if name == "label_smoothing"]
-    return found
+        found += [{"loss": loss, name: PARAMETERS[name]} for name in row.parameters if name != "beta"]
+    return found + [{"loss": "dpo", **divergence} for divergence in DIVERGENCES] + [{"loss": "ipo", "divergence": "js"}]
+
+
+def reads(loss: str, column: str) -> bool:
+    """Whether the loss reads the ``"reference"``, or the ``"lengths"`` of answers."""
+    return column in REGISTRIES["preference.loss"][loss].columns
+
+
+def tokens(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return 1 + np.arange(n) % 7, 1 + np.arange(n) % 5
+
+
+def scored(columns: Any, *, loss: Any = "dpo", lengths: Any = None, **options: Any) -> sy.preference.PreferenceLoss:
+    """``preference_loss`` of four columns, of which the loss gets those that it reads, and lengths where it reads them."""
+    if reads(loss, "lengths"):
+        options["lengths"] = tokens(len(columns[0])) if lengths is None else lengths
+    return sy.preference_loss(*(columns if reads(loss, "reference") else columns[:2]), loss=loss, **options)
+
+
+def terms(x: np.ndarray, y: np.ndarray, loss: str, beta: float, temperature: float = 0.05, **_: float) -> Any:
+    """The size of the terms of the gradient of "discopop", whose zeros no formula gives; 0 for other losses."""
+    if loss != "discopop":
+        return 0.0
+    z = beta * (x - y)
+    m, rest = (np.exp(-np.logaddexp(0, turn * z / temperature)) for turn in (-1, 1))
+    logistic, exponential = np.logaddexp(0, -z), np.exp(-z - np.logaddexp(0, -z / temperature))
+    return beta * (rest / temperature * (exponential + m * logistic) + rest * np.exp(-np.logaddexp(0, z)) + exponential)
+
+
+def ulps(loss: str, name: str) -> int:
+    """How far a gradient may be from the exact function; some are products of more factors."""
+    return 8 if loss == "exo_pair" or (loss, name) == ("apo_down", "grad_chosen") else 4
 
 
 VARIANTS = [options | {"beta": (0.1, 0.7, 0.25)[i % 3]} for i, options in enumerate(variants())]
@@ -35,10 +73,31 @@ def _make(dtype: str, n: int) -> Inputs:
     return {"columns": columns}
 
 
-def ratios(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The policy's log-probabilities less the reference's, of the chosen and of the rejected answers."""
-    pc, pr, rc, rr = (np.asarray(column, np.float64) for column in columns)
-    return pc - rc, pr - rr
+def compared(columns: list[np.ndarray], variant: dict[str, Any]) -> tuple[Any, Any]:
+    """What the loss compares: the scores of both answers, and their derivatives, as the reference has them."""
+    loss, options = variant["loss"], {k: v for k, v in variant.items() if k == "alpha"}
+    of = loss if loss in reference.preference.SCORES else variant.get("divergence", "reverse-kl")
+    if loss == "alphapo":
+        options.setdefault("alpha", 0.25)
+    sides = zip(columns[:2], columns[2:], tokens(len(columns[0])), strict=True)
+    found = []
+    for policy, other, lengths in sides:
+        log_ratios = np.asarray(policy, np.float64) - (np.asarray(other, np.float64) if reads(loss, "reference") else 0)
+        divided = lengths if reads(loss, "lengths") else None
+        found.append(reference.preference.scores(log_ratios, of=of, lengths=divided, **options))
+    (x, by_chosen), (y, by_rejected) = found
+    return (x, y), (by_chosen, by_rejected)
+
+
+def own(variant: dict[str, Any]) -> dict[str, Any]:
+    """The options of the formula alone."""
+    found = {k: v for k, v in variant.items() if k not in ("divergence", "alpha")}
+    return {"gamma": 0.5} | found if "gamma" in REGISTRIES["preference.loss"][variant["loss"]].parameters else found
+
+
+def bent(variant: dict[str, Any]) -> bool:
+    """Whether scores are more than log-ratios or their means, so that they are themselves rounded."""
+    return variant["loss"] in reference.preference.SCORES or "divergence" in variant
 
 
 def _run(inputs: Inputs) -> Outputs:
@@ -46,13 +105,22 @@ def _run(inputs: Inputs) -> Outputs:
     for i, variant in enumerate(VARIANTS):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sy.errors.SteelyardWarning)  # of 16 bits
-            scored = sy.preference_loss(*inputs["columns"], **variant)
-        out |= {f"{i} {name}": getattr(scored, name) for name in (*BOUNDED, "saturated")}
+            found = scored(inputs["columns"], **variant)
+        out |= {f"{i} {name}": getattr(found, name) for name in (*BOUNDED, "saturated")}
     return out
 
 
 def _exact(inputs: Inputs, i: int) -> Outputs:
-    return reference.preference.preference_loss(*ratios(inputs["columns"]), **VARIANTS[i])
+    """The reference's results, the gradients with respect to the log-probabilities."""
+    return _exact_of(i, tuple(np.asarray(column, np.float64).tobytes() for column in inputs["columns"]))
+
+
+@cache  # decimals are slow, and each bound asks again
+def _exact_of(i: int, columns: tuple[bytes, ...]) -> Outputs:
+    (x, y), (by_chosen, by_rejected) = compared([np.frombuffer(column) for column in columns], VARIANTS[i])
+    found = reference.preference.preference_loss(x, y, **own(VARIANTS[i]))
+    chained = {"grad_chosen": found["grad_chosen"] * by_chosen, "grad_rejected": found["grad_rejected"] * by_rejected}
+    return found | chained | {"x": x, "y": y}
 
 
 def _reference(inputs: Inputs) -> Outputs:
@@ -60,19 +128,37 @@ def _reference(inputs: Inputs) -> Outputs:
     for i in range(len(VARIANTS)):
         exact = _exact(inputs, i)
         out |= {f"{i} {name}": exact[name] for name in BOUNDED}
-        out[f"{i} saturated"] = int(np.count_nonzero(exact["extents"] > 700))
+        far = np.maximum(np.abs(exact["x"]), np.abs(exact["y"])) > 1e147
+        out[f"{i} saturated"] = int(np.count_nonzero((exact["extents"] > 700) | far))
     return out
 
 
 def _four_ulp(i: int, name: str) -> Any:
-    """4 ulp of the exact value for gradients; for losses of the larger term, which the extent + 1 bounds."""
+    """4 ulp of the exact value for gradients; for losses of the larger term, which the extent + 1 bounds.
+
+    The derivative of a score adds its own rounding; where scores are rounded themselves, a logistic function of them moves
+    by as much as they do.
+    """
+    variant = VARIANTS[i]
+    loss, beta = variant["loss"], variant["beta"]
 
     def bound(inputs: Inputs) -> np.ndarray:
         exact = _exact(inputs, i)
         size, extents = np.abs(exact[name]), exact["extents"]
+        moved = 0.0
+        if bent(variant):
+            with np.errstate(over="ignore"):
+                moved = 2.0**-50 * (1 if loss == "orpo" else beta) * (np.abs(exact["x"]) + np.abs(exact["y"]) + 1)
         if name == "losses":
-            return 4 * np.spacing(size + (extents + 1 if "label_smoothing" in VARIANTS[i] else 0.0))
-        return np.where(extents <= 700, 4 * np.spacing(size), 1e-300)
+            smoothed = "label_smoothing" in REGISTRIES["preference.loss"][loss].parameters
+            steep = 2 * np.sqrt(size) / beta if loss == "ipo" else 1.0
+            return 4 * np.spacing(size + (extents + 1 if smoothed else 0.0)) + moved * (steep + size)
+        size = size + terms(exact["x"], exact["y"], **own(variant))
+        step = (ulps(loss, name) + (2 if not reads(loss, "reference") or reads(loss, "lengths") else 0)) * np.spacing(
+            size
+        )
+        vanishing = 2 * moved / beta if loss == "ipo" else 0.0  # the gradient of "ipo" vanishes at the margin 1/2
+        return np.where(extents <= 700, step, np.maximum(step, 1e-300)) + moved * size + vanishing
 
     return bound
 

@@ -3,7 +3,7 @@
 use crate::intervals::{Adjust, Alternative, few_clusters, multinomial, proportion, spread, strata};
 use crate::named::Registry;
 use crate::optim::{Cooldown, Decay, Interpolate, Rise, Rule, WeightDecay};
-use crate::preference::Loss;
+use crate::preference::{Divergence, Loss};
 use crate::tokens::{Column, Folds, PairColumn, Unit};
 use crate::uncertainty;
 
@@ -23,6 +23,7 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<Interpolate>(),
     Registry::of::<Rule>(),
     Registry::of::<WeightDecay>(),
+    Registry::of::<Divergence>(),
     Registry::of::<Loss>(),
     Registry::of::<Column>(),
     Registry::of::<Folds>(),

@@ -9,14 +9,17 @@
 
 mod losses;
 mod score;
+mod scores;
 
 use crate::grid::{CHUNK, Progress, Stopped, chunk, fill_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Element, dispatch};
 use score::Score;
+use scores::{Chained, PIECE, Scale, Scores, Scoring};
 use std::ops::Range;
 
 pub use losses::{Constants, Loss, Smoothing};
+pub use scores::Divergence;
 
 /// A pair is saturated where |z| (or for losses of other arguments, the largest of them) exceeds this: a logistic loss
 /// is constant or linear there.
@@ -29,10 +32,12 @@ pub struct Pairs<'a, T> {
     pub policy_chosen: &'a [T],
     /// The policy's log-probabilities of the rejected answers.
     pub policy_rejected: &'a [T],
-    /// The reference's log-probabilities of the chosen answers.
+    /// The reference's log-probabilities of the chosen answers; empty for a loss without a reference.
     pub reference_chosen: &'a [T],
-    /// The reference's log-probabilities of the rejected answers.
+    /// The reference's log-probabilities of the rejected answers; empty for a loss without a reference.
     pub reference_rejected: &'a [T],
+    /// The numbers of tokens of the chosen and of the rejected answers, for losses of means over tokens.
+    pub lengths: Option<[&'a [f64]; 2]>,
 }
 
 /// The results, one column per quantity with one entry per pair.
@@ -53,9 +58,9 @@ pub struct Scored {
 }
 
 /// The numbers of pairs of the kinds that callers are told about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
-    /// The margin exceeds [`SATURATED`] in magnitude.
+    /// The margin exceeds [`SATURATED`] in magnitude, or a score has passed the end of its range.
     pub saturated: usize,
     /// One answer has a log-probability of exactly 0 in policy and reference, as an empty answer has.
     pub empty: usize,
@@ -64,6 +69,8 @@ pub struct Counts {
     pub nonfinite: usize,
     /// A log-probability is higher than rounding can explain: see [`first_positive`].
     pub positive: usize,
+    /// The largest derivative of a score by a log-ratio; 0 where scores are log-ratios or their means.
+    pub stretch: f64,
 }
 
 /// Scores every pair into newly allocated columns.
@@ -104,11 +111,51 @@ pub fn preference_loss_into<T: Element>(
 ) -> Result<Counts, Stopped> {
     let n = pairs.policy_chosen.len();
     let bytes = n * (size_of::<T>() * 4 + 40);
+    let scale = Scale::of(loss, constants.divergence, constants.alpha);
+    let plain = scale == Scale::Ratio && pairs.lengths.is_none() && !pairs.reference_chosen.is_empty();
     let counts = fill_chunks(output.chunks()?, bytes, progress, |index, output| {
         let pairs = pairs.part(chunk(index, n, CHUNK));
-        dispatch(Score { pairs, loss, constants, output })
+        if plain {
+            dispatch(Score::<T, false> { pairs, loss, constants, output })
+        } else {
+            scored_by_pieces(pairs, scale, loss, constants, output)
+        }
     })?;
     Ok(counts.into_iter().fold(Counts::default(), Counts::plus))
+}
+
+/// Scores a chunk of pairs whose loss is one of scores, piece by piece: the scores, their loss, the chain rule.
+fn scored_by_pieces<T: Element>(
+    pairs: Pairs<'_, T>,
+    scale: Scale,
+    loss: Loss,
+    constants: Constants,
+    mut output: Output<'_>,
+) -> Counts {
+    let n = pairs.policy_chosen.len();
+    let mut counts = Counts::default();
+    let mut scores = Scores::NONE;
+    for start in (0..n).step_by(PIECE) {
+        let range = start..n.min(start + PIECE);
+        let len = range.len();
+        let seen = dispatch(Scoring { pairs: pairs.part(range.clone()), scale, scores: &mut scores });
+        let made = Pairs {
+            policy_chosen: &scores.chosen[..len],
+            policy_rejected: &scores.rejected[..len],
+            reference_chosen: &[],
+            reference_rejected: &[],
+            lengths: None,
+        };
+        let mut output = output.part(range);
+        let scored =
+            dispatch(Score::<f64, true> { pairs: made, loss, constants, output: output.part(0..len) });
+        if let Some((chosen, rejected)) = output.gradients {
+            dispatch(Chained { gradients: chosen, slopes: &scores.by_chosen[..len] });
+            dispatch(Chained { gradients: rejected, slopes: &scores.by_rejected[..len] });
+        }
+        counts = counts.plus(seen).plus(scored);
+    }
+    counts
 }
 
 impl Counts {
@@ -118,17 +165,22 @@ impl Counts {
             empty: self.empty + other.empty,
             nonfinite: self.nonfinite + other.nonfinite,
             positive: self.positive + other.positive,
+            stretch: if other.stretch > self.stretch { other.stretch } else { self.stretch },
         }
     }
 }
 
 impl<'a, T> Pairs<'a, T> {
     fn part(&self, range: Range<usize>) -> Pairs<'a, T> {
+        let cut = |column: &'a [T]| if column.is_empty() { column } else { &column[range.clone()] };
         Pairs {
             policy_chosen: &self.policy_chosen[range.clone()],
             policy_rejected: &self.policy_rejected[range.clone()],
-            reference_chosen: &self.reference_chosen[range.clone()],
-            reference_rejected: &self.reference_rejected[range],
+            reference_chosen: cut(self.reference_chosen),
+            reference_rejected: cut(self.reference_rejected),
+            lengths: self
+                .lengths
+                .map(|[chosen, rejected]| [&chosen[range.clone()], &rejected[range.clone()]]),
         }
     }
 }
@@ -146,6 +198,19 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
+    /// The pairs in `range` alone.
+    fn part(&mut self, range: Range<usize>) -> Output<'_> {
+        Output {
+            losses: &mut self.losses[range.clone()],
+            rewards_chosen: &mut self.rewards_chosen[range.clone()],
+            rewards_rejected: &mut self.rewards_rejected[range.clone()],
+            gradients: match &mut self.gradients {
+                Some((chosen, rejected)) => Some((&mut chosen[range.clone()], &mut rejected[range])),
+                None => None,
+            },
+        }
+    }
+
     /// The part of each column in `range`: losses, both rewards, both gradients; gradients are empty if not wanted.
     #[inline(always)]
     fn columns(&mut self, range: &Range<usize>) -> [&mut [f64]; 5] {
@@ -231,11 +296,15 @@ mod tests {
             &[-2.0, 0.04, -1.0, -1.0, 1.5],
         ];
         assert_eq!(score(Loss::Hinge, 0.1, pairs).counts.positive, 2);
-        let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] = pairs;
-        let all = Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected };
+        let all = of(pairs);
         assert_eq!(first_positive(all), Some((3, 1, 0.07)));
         assert_eq!(first_positive(all.part(4..5)), Some((0, 3, 1.5)));
         assert_eq!(first_positive(all.part(0..3)), None);
+    }
+
+    fn of(columns: [&[f64]; 4]) -> Pairs<'_, f64> {
+        let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] = columns;
+        Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected, lengths: None }
     }
 
     fn score(loss: Loss, beta: f64, pairs: [&[f64]; 4]) -> Scored {
@@ -243,11 +312,12 @@ mod tests {
     }
 
     fn smoothed(loss: Loss, beta: f64, smoothing: Smoothing, pairs: [&[f64]; 4]) -> Scored {
-        let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] = pairs;
-        let pairs = Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected };
-        let constants = Constants { beta, smoothing };
+        let pairs = of(pairs);
+        let constants = Constants { beta, smoothing, ..Constants::DEFAULT };
         preference_loss(pairs, loss, constants, true, &mut |_| true).unwrap()
     }
+
+    const TENTH: Smoothing = Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: 0.0 };
 
     /// The constants of torchtune's tests of its DPO loss.
     const PAIRS: [&[f64]; 4] =
@@ -268,8 +338,7 @@ mod tests {
     #[test]
     fn at_the_reference_every_logistic_loss_is_ln_2() {
         let same: [&[f64]; 4] = [&[-3.0], &[-5.0], &[-3.0], &[-5.0]];
-        let tenth = Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: 0.0 };
-        for (loss, smoothing) in [(Loss::Dpo, Smoothing::NONE), (Loss::Dpo, tenth), (Loss::Robust, tenth)] {
+        for (loss, smoothing) in [(Loss::Dpo, Smoothing::NONE), (Loss::Dpo, TENTH), (Loss::Robust, TENTH)] {
             let got = smoothed(loss, 0.1, smoothing, same).losses[0];
             assert!((got - std::f64::consts::LN_2).abs() < 2e-16, "{loss:?} {got}");
         }
@@ -280,10 +349,12 @@ mod tests {
         for z in [-1e4, -800.0, 800.0, 1e4] {
             let pairs: [&[f64]; 4] = [&[z], &[0.0], &[0.0], &[0.0]];
             for &loss in Loss::ALL {
-                let got = score(loss, 1.0, pairs);
+                let got = smoothed(loss, 1.0, TENTH, pairs);
                 let values = [got.losses[0], got.grad_chosen[0], got.grad_rejected[0]];
                 assert!(values.iter().all(|value| value.is_finite()), "{loss:?} {z}");
-                assert_eq!(got.counts.saturated, 1);
+                // A score that levels off, such as the log-odds of a certain answer, lies closer.
+                let of_ratios = loss.about().columns.contains(&"reference");
+                assert!(got.counts.saturated == 1 || !of_ratios, "{loss:?} {z}");
             }
         }
     }
@@ -291,12 +362,7 @@ mod tests {
     #[test]
     fn the_first_log_probability_that_is_not_finite_is_found() {
         let nan = [0.0, f64::NAN];
-        let pairs = Pairs {
-            policy_chosen: &nan,
-            policy_rejected: &[0.0, 0.0],
-            reference_chosen: &[0.0, 0.0],
-            reference_rejected: &[f64::INFINITY, 0.0],
-        };
+        let pairs = of([&nan, &[0.0, 0.0], &[0.0, 0.0], &[f64::INFINITY, 0.0]]);
         assert_eq!(first_nonfinite(pairs), Some((0, 3)));
     }
 }

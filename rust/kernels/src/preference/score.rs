@@ -2,6 +2,7 @@
 //! each result once.
 
 use super::losses::{Constants, Formula};
+use super::scores::FAR;
 use super::{BOTH_POSITIVE, Counts, Loss, Output, Pairs, SATURATED, too_positive};
 use crate::simd::{Element, Isa, Kernel, padded};
 
@@ -13,33 +14,33 @@ const LARGE: f64 = 1e307;
 const BLOCK: usize = 128;
 type Block<T> = [T; BLOCK];
 
-/// The scoring of a chunk of pairs.
-pub(super) struct Score<'a, T> {
+/// The scoring of a chunk of pairs. With `SCORES`, the policy's columns are scores, which need not be log-probabilities,
+/// and those of the reference are empty.
+pub(super) struct Score<'a, T, const SCORES: bool> {
     pub(super) pairs: Pairs<'a, T>,
     pub(super) loss: Loss,
     pub(super) constants: Constants,
     pub(super) output: Output<'a>,
 }
 
-impl<T: Element> Kernel for Score<'_, T> {
+impl<T: Element, const SCORES: bool> Kernel for Score<'_, T, SCORES> {
     type Out = Counts;
     #[inline(always)]
     fn run<I: Isa>(self) -> Counts {
-        self.loss.score::<T, I>(self.pairs, self.output, self.constants)
+        self.loss.score::<T, I, SCORES>(self.pairs, self.output, self.constants)
     }
 }
 
 /// Scores every pair of a chunk with one formula.
 #[inline(always)]
-pub(super) fn blocks<T: Element, I: Isa>(
+pub(super) fn blocks<T: Element, I: Isa, const SCORES: bool>(
     pairs: Pairs<'_, T>,
     mut output: Output<'_>,
     formula: impl Formula,
     constants: Constants,
 ) -> Counts {
     let n = pairs.policy_chosen.len();
-    // With beta inside this range, no loss or gradient of a pair that is not rare overflows: see `Formula`.
-    let extreme = !(1e-150..=1e290).contains(&constants.beta);
+    let extreme = constants.extreme();
     let mut counts = Counts::default();
     // Buffers for the partial last block, and for gradients that were not asked for.
     let (mut inputs, mut outputs) = ([None; 4], [[0.0; BLOCK]; 5]);
@@ -50,7 +51,7 @@ pub(super) fn blocks<T: Element, I: Isa>(
         let [losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected] = columns.each_mut();
         let [pc, pr, rc, rr] = &mut inputs;
         let [l, wc, wr, gc, gr] = &mut outputs;
-        let rare = block::<T, I>(
+        let rare = block::<T, I, SCORES>(
             whole(pairs.policy_chosen, pc),
             whole(pairs.policy_rejected, pr),
             whole(pairs.reference_chosen, rc),
@@ -69,18 +70,18 @@ pub(super) fn blocks<T: Element, I: Isa>(
             }
         }
         if rare | extreme {
-            counts = counts.plus(count(&pairs, formula, constants, &columns));
+            counts = counts.plus(count::<T, SCORES>(&pairs, formula, constants, &columns));
         }
     }
     counts
 }
 
-/// The block itself, or for a partial one a copy that is filled up with its first element.
+/// The block itself, or for a partial one a copy that is filled up with its first element; zeros for an empty column.
 #[inline(always)]
 fn whole<'a, T: Element>(column: &'a [T], copy: &'a mut Option<Block<T>>) -> &'a Block<T> {
     match column.try_into() {
         Ok(block) => block,
-        Err(_) => copy.insert(padded(column, column[0])),
+        Err(_) => copy.insert(padded(column, column.first().copied().unwrap_or(T::from_f64(0.0)))),
     }
 }
 
@@ -95,7 +96,7 @@ fn whole_mut<'a>(column: &'a mut [f64], instead: &'a mut Block<f64>) -> &'a mut 
 /// overlap, and it knows that of `&mut` parameters alone.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-fn block<T: Element, I: Isa>(
+fn block<T: Element, I: Isa, const SCORES: bool>(
     policy_chosen: &Block<T>,
     policy_rejected: &Block<T>,
     reference_chosen: &Block<T>,
@@ -110,8 +111,12 @@ fn block<T: Element, I: Isa>(
 ) -> bool {
     let mut rare = false;
     for i in 0..BLOCK {
-        let pair =
-            Pair::new(policy_chosen[i], policy_rejected[i], reference_chosen[i], reference_rejected[i]);
+        let pair = Pair::new::<T, SCORES>(
+            policy_chosen[i],
+            policy_rejected[i],
+            reference_chosen[i],
+            reference_rejected[i],
+        );
         let (loss, by_chosen, by_rejected) = formula.at::<I>(pair.x, pair.y, constants);
         losses[i] = loss;
         rewards_chosen[i] = constants.beta * pair.x;
@@ -119,6 +124,7 @@ fn block<T: Element, I: Isa>(
         grad_chosen[i] = by_chosen;
         grad_rejected[i] = by_rejected;
         rare |= pair.empty
+            | pair.far
             | (formula.extent(pair.x, pair.y, constants) > SATURATED)
             | constants.margin(pair.x, pair.y).is_nan()
             | (pair.highest > BOTH_POSITIVE)
@@ -130,24 +136,25 @@ fn block<T: Element, I: Isa>(
 /// Counts the rare pairs of a block one by one, in a second pass that ordinary data never need. `columns` holds the
 /// results of the block.
 #[inline(never)]
-fn count<T: Element>(
+fn count<T: Element, const SCORES: bool>(
     pairs: &Pairs<'_, T>,
     formula: impl Formula,
     constants: Constants,
     columns: &[&mut [f64]; 5],
 ) -> Counts {
     let overflows = |i: usize| columns.iter().any(|column| column.get(i).is_some_and(|x| !x.is_finite()));
-    let policy = pairs.policy_chosen.iter().zip(pairs.policy_rejected);
-    let reference = pairs.reference_chosen.iter().zip(pairs.reference_rejected);
-    let counted = policy.zip(reference).enumerate().map(|(i, ((&pc, &pr), (&rc, &rr)))| {
-        let Pair { x, y, empty, .. } = Pair::new(pc, pr, rc, rr);
+    let at = |column: &[T], i: usize| column.get(i).copied().unwrap_or(T::from_f64(0.0));
+    let counted = (0..pairs.policy_chosen.len()).map(|i| {
+        let (pc, pr) = (at(pairs.policy_chosen, i), at(pairs.policy_rejected, i));
+        let (rc, rr) = (at(pairs.reference_chosen, i), at(pairs.reference_rejected, i));
+        let Pair { x, y, empty, far, .. } = Pair::new::<T, SCORES>(pc, pr, rc, rr);
+        let positive = too_positive(pc.to_f64(), pr.to_f64()) | too_positive(rc.to_f64(), rr.to_f64());
         Counts {
-            saturated: usize::from(formula.extent(x, y, constants) > SATURATED),
+            saturated: usize::from((formula.extent(x, y, constants) > SATURATED) | far),
             empty: usize::from(empty),
             nonfinite: usize::from(!constants.margin(x, y).is_finite() || overflows(i)),
-            positive: usize::from(
-                too_positive(pc.to_f64(), pr.to_f64()) | too_positive(rc.to_f64(), rr.to_f64()),
-            ),
+            positive: usize::from(positive & !SCORES),
+            stretch: 0.0,
         }
     });
     counted.fold(Counts::default(), Counts::plus)
@@ -161,16 +168,23 @@ struct Pair {
     y: f64,
     /// Whether one of the answers has a log-probability of exactly 0 in policy and reference.
     empty: bool,
+    /// Whether a score has passed the end of its range.
+    far: bool,
     /// The highest of the four log-probabilities.
     highest: f64,
 }
 
 impl Pair {
     #[inline(always)]
-    fn new<T: Element>(pc: T, pr: T, rc: T, rr: T) -> Pair {
+    fn new<T: Element, const SCORES: bool>(pc: T, pr: T, rc: T, rr: T) -> Pair {
         let (pc, pr, rc, rr) = (pc.to_f64(), pr.to_f64(), rc.to_f64(), rr.to_f64());
+        if SCORES {
+            let far = (pc.abs() > FAR) | (pr.abs() > FAR);
+            return Pair { x: pc, y: pr, empty: false, far, highest: 0.0 };
+        }
         let empty = (pc == 0.0) & (rc == 0.0) | (pr == 0.0) & (rr == 0.0);
         let larger = |a: f64, b: f64| if a > b { a } else { b };
-        Pair { x: pc - rc, y: pr - rr, empty, highest: larger(larger(pc, pr), larger(rc, rr)) }
+        let highest = larger(larger(pc, pr), larger(rc, rr));
+        Pair { x: pc - rc, y: pr - rr, empty, far: false, highest }
     }
 }

@@ -2,7 +2,7 @@
 //! the reference and the rejected answer less likely, independently of each other.
 
 use super::logistic::Logistic;
-use super::{Constants, Formula};
+use super::{Constants, Formula, larger};
 use crate::simd::Isa;
 
 #[derive(Clone, Copy)]
@@ -20,8 +20,7 @@ impl Formula for ApoZero {
 
     #[inline(always)]
     fn extent(self, x: f64, y: f64, constants: Constants) -> f64 {
-        let (chosen, rejected) = ((constants.beta * x).abs(), (constants.beta * y).abs());
-        if chosen > rejected { chosen } else { rejected }
+        larger((constants.beta * x).abs(), (constants.beta * y).abs())
     }
 
     fn steepest(self, largest: f64, constants: Constants) -> f64 {

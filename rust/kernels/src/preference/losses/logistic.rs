@@ -9,6 +9,8 @@ pub(super) struct Logistic {
     pub(super) of_z: f64,
     /// `s(-z)`
     pub(super) of_minus_z: f64,
+    /// The smaller of both.
+    smaller: f64,
     /// `log(1 + exp(z))`, which is `-log s(-z)`
     pub(super) softplus: f64,
     /// `log(1 + exp(-z))`, which is `-log s(z)`
@@ -20,11 +22,13 @@ impl Logistic {
     pub(super) fn at<I: Isa>(z: f64) -> Logistic {
         let u = exp64_nonpositive::<I>(-z.abs());
         let log = log1p64_unit::<I>(u);
-        let (small, large) = (u / (1.0 + u), 1.0 / (1.0 + u));
         let negative = z < 0.0;
+        // A choice of the numerator, so that a loss which needs one of the two divides once.
+        let (above, below) = if negative { (u, 1.0) } else { (1.0, u) };
         Logistic {
-            of_z: if negative { small } else { large },
-            of_minus_z: if negative { large } else { small },
+            of_z: above / (1.0 + u),
+            of_minus_z: below / (1.0 + u),
+            smaller: u / (1.0 + u),
             softplus: if negative { log } else { z + log },
             softplus_of_minus_z: if negative { log - z } else { log },
         }
@@ -35,7 +39,6 @@ impl Logistic {
     /// included, while that of the product of both factors was 4.3 ulp.
     #[inline(always)]
     pub(super) fn slope(&self) -> f64 {
-        let smaller = if self.of_z < self.of_minus_z { self.of_z } else { self.of_minus_z };
-        smaller * (1.0 - smaller)
+        self.smaller * (1.0 - self.smaller)
     }
 }

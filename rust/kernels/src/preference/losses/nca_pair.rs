@@ -3,7 +3,7 @@
 //! is smallest where `s(beta x)` is 2/3.
 
 use super::logistic::Logistic;
-use super::{Constants, Formula};
+use super::{Constants, Formula, larger};
 use crate::math::expm1_64;
 use crate::simd::Isa;
 use std::f64::consts::LN_2;
@@ -31,8 +31,7 @@ impl Formula for NcaPair {
 
     #[inline(always)]
     fn extent(self, x: f64, y: f64, constants: Constants) -> f64 {
-        let (chosen, rejected) = ((constants.beta * x).abs(), (constants.beta * y).abs());
-        if chosen > rejected { chosen } else { rejected }
+        larger((constants.beta * x).abs(), (constants.beta * y).abs())
     }
 
     fn steepest(self, _: f64, constants: Constants) -> f64 {
