@@ -47,6 +47,7 @@ def start(script: str, env: dict[str, str] | None = None) -> subprocess.Popen[st
         stderr=subprocess.PIPE,
         text=True,
         env=base | (env or {}),
+        start_new_session=True,
     )
 
 
@@ -56,7 +57,7 @@ def run(script: str, env: dict[str, str] | None = None) -> str:
     try:
         out, err = child.communicate(timeout=WATCHDOG)
     except subprocess.TimeoutExpired:
-        child.kill()
+        os.killpg(child.pid, signal.SIGKILL)  # with what it forked, which would hold the pipes open
         pytest.fail(f"hung for {WATCHDOG} s:\n{''.join(child.communicate())}")
     assert child.returncode == 0, err
     return out.strip()

@@ -43,6 +43,10 @@ def as_dtype(x: np.ndarray, dtype: str) -> np.ndarray:
     return x.astype(dtype)
 
 
+class Share(float):
+    """A largest allowed error, as a share of the value."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One kernel's row.
@@ -56,8 +60,8 @@ class Case:
     make : (dtype, length) -> inputs, deterministic
     run : inputs -> outputs of the compiled path, name -> array, number or bytes
     reference : inputs -> the same from ``steelyard.reference``
-    bound : None: equal bit for bit. Else name -> largest allowed absolute error (a float, or a callable of
-        inputs), and every output not named is compared bit for bit.
+    bound : None: equal bit for bit. Else name -> largest allowed absolute error (a float, a callable of inputs, or a
+        Share of what the reference says), and every output not named is compared bit for bit.
     split : (inputs, cut in [0, 1]) -> the outputs when the data arrive in two parts; None where there is no state
     """
 

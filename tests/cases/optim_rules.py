@@ -12,7 +12,7 @@ import steelyard.reference.rules
 from steelyard import reference
 from steelyard._arrays import to_float64
 
-from . import Case, Inputs, Outputs, as_dtype, normalish
+from . import Case, Inputs, Outputs, Share, as_dtype, normalish
 
 STEPS = 3
 Options = dict[str, Any]
@@ -180,11 +180,6 @@ def _reference_detail(inputs: Inputs) -> Outputs:
     return out
 
 
-def _norm_bound(name: str) -> Callable[[Inputs], Any]:
-    """The relative error that the docstring states, made absolute."""
-    return lambda inputs: 1e-12 * np.abs(_reference_detail(inputs)[name])
-
-
 CASES = [
     Case(
         name="optim.detail",
@@ -194,12 +189,8 @@ CASES = [
         reference=_reference_detail,
         dtypes=_DTYPES,
         lengths=(1, 33, 1003),
-        bound={
-            f"{i} {name}": _norm_bound(f"{i} {name}")
-            for i in range(len(DETAILED))
-            for name in _COLUMNS
-            if name != "lost"
-        },
+        # The relative error that the docstring states.
+        bound={f"{i} {name}": Share(1e-12) for i in range(len(DETAILED)) for name in _COLUMNS if name != "lost"},
     ),
     Case(
         name="optim.adam_variants",

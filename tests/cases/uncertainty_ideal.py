@@ -89,7 +89,7 @@ CASES = [
     _rows("ratio", _pairs, kind="few", lengths=(4, 7, 8)),
     _rows("mean", _clustered, kind="few_clusters", lengths=(12, 24)),
     _rows("mean", _column, kind="smooth", dtypes=("float64",), lengths=(60, 500)),
-    _rows("ratio", _pairs, kind="smooth", dtypes=("float64",), lengths=(60, 500)),
+    _rows("ratio", _pairs, kind="smooth", dtypes=("float64",), lengths=(60, 260)),
     _rows("mean", _clustered, kind="smooth_clusters", dtypes=("float64",), lengths=(240,)),
     _rows("mean", _column, "micro", kind="few_in_strata", dtypes=("float64",), lengths=(8,)),
     _rows("mean", _column, "macro", kind="few_macro", dtypes=("float64",), lengths=(8,)),

@@ -63,11 +63,11 @@ RUSTC=$TREE/host/usr/bin/rustc LD_LIBRARY_PATH=$TREE/host/usr/lib/x86_64-linux-g
 cargo build "${EXAMPLE[@]}" --profile quick
 
 "$TREE/host/usr/bin/qemu-aarch64-static" -L "$TREE/arm64" \
-    "$TREE/target/aarch64-unknown-linux-gnu/release/examples/digests" $GOLDEN >"$TREE/aarch64.log" 2>&1 &
+    "$TREE/target/aarch64-unknown-linux-gnu/release/examples/digests" --brief $GOLDEN >"$TREE/aarch64.log" 2>&1 &
 arm=$!
 # Nehalem: SSE4.2, neither AVX nor a fused multiply-add.
 "$TREE/host/usr/bin/qemu-x86_64-static" -cpu Nehalem \
-    "${CARGO_TARGET_DIR:-target}/quick/examples/digests" $GOLDEN >"$TREE/x86-64.log" 2>&1 &
+    "${CARGO_TARGET_DIR:-target}/quick/examples/digests" --brief $GOLDEN >"$TREE/x86-64.log" 2>&1 &
 x86=$!
 failed=0
 wait $arm || failed=1

@@ -46,8 +46,11 @@ if watched .venv/bin/python tests/sanitizer/use_after_free.py >"$BUILD/found.log
     exit 1
 fi
 
-# Limits on memory mean nothing here: the sanitizer takes terabytes of addresses.
-watched .venv/bin/python -m pytest --quiet -p no:cacheprovider -k "not memory_that_waits and not beyond_memory" \
+# Limits on memory mean nothing here: the sanitizer takes terabytes of addresses, and keeps what was freed. And gcc's
+# allocator of the sanitizer (12 at least) holds its locks over a fork: a child that another thread's allocation
+# locked out hangs, whatever it runs.
+watched .venv/bin/python -m pytest --quiet -p no:cacheprovider \
+    -k "not memory_that_waits and not beyond_memory and not never_decoded_whole and not forks_during" \
     tests/test_optim.py tests/test_optim_safety.py tests/test_foreign_arrays.py tests/test_process.py
 if [ -n "${PEERS:-}" ] && "$PEERS" -c "import torch, pytest" 2>/dev/null; then
     watched "$PEERS" -m pytest --quiet -p no:cacheprovider tests/torch/test_memory.py tests/torch/test_tensors.py

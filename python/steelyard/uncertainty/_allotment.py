@@ -35,7 +35,11 @@ def _named(sizes: Mapping[str, int], names: list[str]) -> list[int]:
             raise value_error("m", "a number of draws for every stratum", f"none for {name!r}")
     for name in sizes:
         if name not in known:
-            raise value_error("m", "numbers of draws for strata that the rows have", f"one for {name!r}")
+            raise value_error(
+                "m",
+                "numbers of draws for strata that the rows have (with by=, those of every group)",
+                f"one for {name!r}",
+            )
     return [sizes[name] for name in names]
 
 

@@ -66,14 +66,15 @@ const ROOMS: &[&[Entry]] = &[
 /// Digests by their keys, "kernel dtype length".
 pub type Digests = BTreeMap<String, String>;
 
-/// The digests of all entries. Each is computed at every level, thread count and floating-point mode of this machine;
-/// an error names the first one that depends on these.
-pub fn run_table() -> Result<Digests, String> {
+/// The digests of all entries. Each is computed at every level of this machine, by every thread count and floating-point
+/// mode of [`WAYS`], or by each `every`th of them; an error names the first one that depends on these.
+pub fn run_table(every: usize) -> Result<Digests, String> {
     let mut digests = Digests::new();
     for entry in ROOMS.iter().copied().flatten() {
         for length in entry.lengths {
             let key = format!("{} {} {length}", entry.name, entry.dtype);
-            let hashes = every_way(&(entry.prepare)(length)).map_err(|ways| format!("{key}: {ways}"))?;
+            let hashes =
+                every_way(&(entry.prepare)(length), every).map_err(|ways| format!("{key}: {ways}"))?;
             for (name, hash) in hashes {
                 let key = format!("{}{name} {} {length}", entry.name, entry.dtype);
                 if digests.insert(key.clone(), format!("{hash:016x}")).is_some() {
@@ -98,10 +99,10 @@ const WAYS: [(usize, bool, Rounding); 4] = [
 /// The hash of each variant, with the suffix that the variant adds to the name of the entry.
 type Hashes = Vec<(String, u64)>;
 
-fn every_way(run: &Run) -> Result<Hashes, String> {
+fn every_way(run: &Run, every: usize) -> Result<Hashes, String> {
     let mut first: Option<(Hashes, String)> = None;
     for level in simd::Level::ALL.into_iter().filter(|&level| simd::available(level)) {
-        for (threads, flush, rounding) in WAYS {
+        for (threads, flush, rounding) in WAYS.into_iter().skip(every - 1).step_by(every) {
             let way = format!("{}, {threads} threads, flush to zero {flush}, {rounding:?}", level.name());
             let hashes = one_way(run, level, threads, flush, rounding);
             match &first {

@@ -27,10 +27,10 @@ fn variants() -> impl Iterator<Item = (&'static str, Loss, Constants)> {
         (loss.name(), loss, Constants { smoothing, gamma, ..PARAMETERS })
     });
     let smoothed = ("conservative", Loss::Dpo, Constants { smoothing: TENTH, ..PARAMETERS });
-    let divergences = Divergence::ALL.iter().filter(|&&divergence| divergence != Divergence::ReverseKl);
-    let of_divergences =
-        divergences.map(|&divergence| (divergence.name(), Loss::Dpo, Constants { divergence, ..PARAMETERS }));
-    named.chain([smoothed]).chain(of_divergences)
+    let divergences = Divergence::ALL
+        .iter()
+        .map(|&divergence| (divergence.name(), Loss::Dpo, Constants { divergence, ..PARAMETERS }));
+    named.chain([smoothed]).chain(divergences)
 }
 
 fn takes(loss: Loss, parameter: &str) -> bool {

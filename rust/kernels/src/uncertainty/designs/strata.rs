@@ -10,7 +10,7 @@ use crate::uncertainty::NoEstimate;
 /// Units in strata, each of which draws its own units as a drawing says that knows no strata.
 ///
 /// Where strata have other numbers of draws than of units, a draw of each counts so often that the strata keep their
-/// shares, and deviations are multiplied as [`Shares`] says.
+/// shares, and deviations are multiplied as `Shares` says.
 #[derive(Debug)]
 pub struct Strata {
     /// The units, those of the first stratum first.

@@ -320,8 +320,8 @@ mod tests {
         listed.iter().filter(|pair| pair.0 <= limit + 1e-9).map(|pair| pair.1).sum()
     }
 
-    fn listed(of: Vec<u32>, count: usize, place: Place, values: &[f64]) -> Vec<(f64, f64)> {
-        let mut sizes = vec![0.0; count];
+    fn listed(of: Vec<u32>, place: Place, values: &[f64]) -> Vec<(f64, f64)> {
+        let mut sizes = vec![0.0; of.iter().max().map_or(0, |&last| last as usize + 1)];
         for &stratum in &of {
             sizes[stratum as usize] += 1.0;
         }
@@ -357,7 +357,7 @@ mod tests {
         for of in [[0, 1, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1, 1], [0, 1, 2, 2, 1, 0, 0]] {
             for (rank, part) in [(0, 0.0), (0, 0.4), (2, 0.5), (3, 0.0), (3, 0.25), (5, 0.9), (6, 0.0)] {
                 let place = place(7, rank, part);
-                let found = listed(of.to_vec(), 3, place, &values);
+                let found = listed(of.to_vec(), place, &values);
                 let all = enumerated(&of, place, &values);
                 for limit in all.iter().map(|pair| pair.0) {
                     let (got, want) = (up_to(&found, limit), up_to(&all, limit));
@@ -371,7 +371,7 @@ mod tests {
     fn one_stratum_is_binomial_for_any_number_of_rows() {
         for (n, rank) in [(7, 3), (100, 50), (2000, 30), (5001, 2500), (20_000, 19_990)] {
             let values: Vec<f64> = (0..n).map(|i| i as f64).collect();
-            let found = listed(vec![0; n], 1, place(n, rank, 0.0), &values);
+            let found = listed(vec![0; n], place(n, rank, 0.0), &values);
             for i in (0..n).step_by(n / 50 + 1) {
                 let want = binomial::sf(rank as u64, n as u64, (i + 1) as f64 / n as f64);
                 assert!((up_to(&found, i as f64) - want).abs() < 2e-14, "{n} {rank} {i}");
@@ -385,7 +385,7 @@ mod tests {
         let values: Vec<f64> = (0..n).map(|i| i as f64).collect();
         let of: Vec<u32> = (0..n).map(|i| u32::from(i >= 1990)).collect();
         // The order statistic at 1989 is the largest draw of the first 1,990 rows.
-        let found = listed(of, 2, place(n, 1989, 0.0), &values);
+        let found = listed(of, place(n, 1989, 0.0), &values);
         for back in 0..20 {
             let want = crate::math::powi(1.0 - f64::from(back) / 1990.0, 1990);
             assert!((up_to(&found, f64::from(1989 - back)) - want).abs() < 1e-13, "{back}");
