@@ -118,6 +118,14 @@ def _(n: int) -> Any:
     return base, against_base((np.broadcast_to(uniform(1000, dtype=np.float32), base.shape), base))
 
 
+@row("TokenShard.compute", "tokens.TokenShard", call=lambda d: (d[0] + d[1]).compute(40))
+def _(n: int) -> Any:
+    logits, targets = uniform(20 * n, dtype=np.float32).reshape(-1, 40), np.arange(n // 2) % 40
+    return [
+        sy.token_scores(logits[:, a:b], targets, vocabulary=range(a, b), columns="all") for a, b in ((0, 20), (20, 40))
+    ]
+
+
 @row("sketch", "tokens.sketch", call=sy.tokens.sketch)
 def _(n: int) -> Any:
     return uniform(20 * n, dtype=np.float32).reshape(-1, 1000)

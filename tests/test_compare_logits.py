@@ -48,6 +48,18 @@ def command(folder: Path, *words: str) -> int:
     )
 
 
+def test_one_sequence_gives_values_without_intervals() -> None:
+    """A refusal would keep back what is known; tokens taken as independent would say more than is known."""
+    made = report.compare_logits(NEAR[:1, :-1], LOGITS[:1, :-1], TARGETS[:1], margin=0.01, margin_kl=0.1)
+    q = sy.token_scores(NEAR[:1, :-1], TARGETS[:1], baseline=LOGITS[:1, :-1])
+    assert made.kl.value == pytest.approx(float(q.kl.mean()), rel=1e-12)
+    assert made.kl_quantiles["99 %"].value == sy.estimate(q.kl.ravel(), sy.uncertainty.quantile(0.99)).value
+    for one in (made.kl, made.ratio, made.perplexity, *made.kl_quantiles.values()):
+        assert one.low is one.high is None
+    assert {margin.verdict for margin in made.margins} == {"undecided"}
+    assert "All tokens are of one sequence" in str(made)
+
+
 def test_numbers_are_those_of_the_calls_they_stand_for() -> None:
     made = report.compare_logits(NEAR[:, :-1], LOGITS[:, :-1], TARGETS, margin=0.01, margin_kl=0.1, margin_flips=0.2)
     q = sy.token_scores(NEAR[:, :-1], TARGETS, baseline=LOGITS[:, :-1])

@@ -119,6 +119,27 @@ CALLS = [
          "columns": "entropy", "bias": np.zeros(9), "scale": 2.0, "softcap": 30.0, "temperature": 0.5,
          "label_smoothing": 0.1, "ignore_index": None, "progress": False},
     ),
+    Call(
+        "token_scores of a shard",
+        sy.token_scores,
+        {"logits": LOGITS, "targets": TARGETS, "vocabulary": range(3, 3 + LOGITS.shape[-1]), "columns": "entropy",
+         "where": TARGETS >= 0, "ignore_index": -5},
+    ),
+    Call(
+        "token_scores_from_hidden of a shard",
+        sy.token_scores_from_hidden,
+        {"hidden": LOGITS, "weight": np.ones((9, LOGITS.shape[-1])), "targets": TARGETS, "vocabulary": range(9)},
+    ),
+    Call(
+        "TokenShard.merge",
+        sy.token_scores(LOGITS, TARGETS, vocabulary=range(LOGITS.shape[-1])).merge,
+        {"other": sy.token_scores(LOGITS, TARGETS, vocabulary=range(LOGITS.shape[-1], 2 * LOGITS.shape[-1]))},
+    ),
+    Call(
+        "TokenShard.compute",
+        sy.token_scores(LOGITS, TARGETS, vocabulary=range(LOGITS.shape[-1])).compute,
+        {"n_vocab": LOGITS.shape[-1]},
+    ),
     Call("KLBase.figures", WRITTEN.figures, {"scores": sy.token_scores(BASE_LOGITS, WRITTEN.targets, baseline=WRITTEN)}),
     Call("sketch", sy.tokens.sketch, {"logits": LOGITS, "k": 2, "where": TARGETS >= 0, "progress": False}),
     Call("Sketch.kl", sy.tokens.sketch(LOGITS, 2).kl, {"logits": LOGITS + 0.5, "progress": False}),

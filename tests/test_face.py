@@ -29,6 +29,7 @@ ROOMS = {
         "KLFigures",
         "Sketch",
         "TokenScores",
+        "TokenShard",
         "PerplexityState",
         "TokenState",
         "Window",
@@ -95,10 +96,11 @@ TAKES = {
         "softcap",
         "temperature",
         "label_smoothing",
+        "vocabulary",
         "progress",
     },
     "token_scores_from_hidden": {"ignore_index", "where", "columns", "bias", "scale", "softcap", "temperature"}
-    | {"label_smoothing", "progress"},
+    | {"label_smoothing", "vocabulary", "progress"},
     "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad", "convention"},
 }
 

@@ -97,3 +97,13 @@ def test_groups_have_a_quantile_each() -> None:
     got = sy.estimate(x, "median", by=ids)
     assert got.names == ("a", "b", "c")
     assert got["b"].low == sy.estimate(x[30:60], "median").low
+
+
+def test_one_cluster_gives_the_value_alone() -> None:
+    x = np.array([3.0, 1.0, 2.0, 5.0])
+    targets = np.array([1, 0, 0, 1])
+    for columns, statistic in ((x, "median"), ((x, targets), "auc"), ((x, targets), "gini")):
+        one = sy.estimate(columns, statistic, clusters=[7, 7, 7, 7])
+        assert one.value == sy.estimate(columns, statistic).value
+        assert (one.low, one.high, one.standard_error, one.n_clusters) == (None, None, None, 1)
+        assert "under two clusters" in one.reason

@@ -21,7 +21,7 @@ from steelyard.optim import schedules
 from steelyard.optim.options import WeightDecay
 from steelyard.optim.schedules import schedule
 from steelyard.preference import losses
-from steelyard.tokens import scores
+from steelyard.tokens import _asked
 from steelyard.tokens.perplexity import Unit
 from steelyard.uncertainty._statistics import Statistic
 from steelyard.uncertainty.blocks import Kind
@@ -42,8 +42,8 @@ LITERALS: dict[str, Any] = {
     "schedule.shape": schedule.Shape,
     "schedule.warmup": schedule.Warmup,
     "strata.average": Average,
-    "tokens.columns": scores.Column,
-    "tokens.pair_columns": scores.PairColumn,
+    "tokens.columns": _asked.Column,
+    "tokens.pair_columns": _asked.PairColumn,
     "uncertainty.statistic": Statistic,
 }
 # The public call that takes the name, whose docstring must tell every variant.

@@ -76,6 +76,7 @@ def token_scores(
     softcap: float | None = None,
     temperature: float | None = None,
     label_smoothing: float = 0.0,
+    part: bool = False,
     progress: _Progress = None,
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.float64]]]: ...
 def token_scores_from_hidden(
@@ -91,7 +92,20 @@ def token_scores_from_hidden(
     softcap: float | None = None,
     temperature: float | None = None,
     label_smoothing: float = 0.0,
+    part: bool = False,
     progress: _Progress = None,
+) -> tuple[NDArray[np.bool_], list[NDArray[np.float64]]]: ...
+def join_shards(
+    shards: Sequence[NDArray[np.float64]],
+    logits: NDArray[np.float64],
+    targets: NDArray[np.int64],
+    *,
+    starts: Sequence[int],
+    width: int,
+    columns: Sequence[str],
+    counted: NDArray[np.bool_],
+    per_row: int,
+    label_smoothing: float = 0.0,
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.float64]]]: ...
 def token_gradients(
     logits: NDArray[Any],

@@ -74,6 +74,29 @@ def _reference(inputs: Inputs) -> Outputs:
     return {**found, "top": np.where(np.isnan(found["top"]), -1.0, found["top"]).astype(np.int64)}
 
 
+UNRANKED = [name for name in COLUMNS if name not in ("rank", "rank_ties", "top_k")]
+
+
+def _run_shards(inputs: Inputs) -> Outputs:
+    """The columns of logits that are read in two or three shards."""
+    x, targets = inputs["logits"], inputs["targets"]
+    ends = sorted({x.shape[-1] // 3, x.shape[-1] // 2, x.shape[-1]} - {0})
+    parts = [
+        token_scores(
+            x[..., a:b], targets, vocabulary=range(a, b), ignore_index=IGNORED, columns="all",
+            label_smoothing=SMOOTHING,
+        )
+        for a, b in zip([0, *ends[:-1]], ends, strict=True)
+    ]  # fmt: skip
+    scores = sum(parts[1:], parts[0]).compute(x.shape[-1])
+    return {name: getattr(scores, name) for name in (*UNRANKED, "counted")}
+
+
+def _reference_shards(inputs: Inputs) -> Outputs:
+    found = _reference(inputs)
+    return {name: found[name] for name in (*UNRANKED, "counted")}
+
+
 def _of_f64(single: float, double: float) -> Callable[[Inputs], float]:
     """The bound for logits or hidden states of float64, and the one for all others."""
     return lambda inputs: double if next(iter(inputs.values())).dtype == np.float64 else single
@@ -309,6 +332,15 @@ CASES = [
         reference=_reference,
         lengths=(1, 2, 33, 1025, 4099),
         bound=TRANSFORMED,
+    ),
+    Case(
+        name="tokens.token_shards",
+        covers=("token_scores", "join_shards"),
+        make=lambda dtype, width: _logits(dtype, width, 9),
+        run=_run_shards,
+        reference=_reference_shards,
+        lengths=(1, 2, 33, 1025, 4099),
+        bound={name: bound for name, bound in BOUNDS.items() if name in UNRANKED},
     ),
     Case(
         name="tokens.token_scores_from_hidden",

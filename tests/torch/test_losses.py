@@ -162,7 +162,7 @@ def test_only_the_gradients_that_are_asked_for() -> None:
         (lambda x, t: cross_entropy(x.to("meta"), t), TypeError, "input: expected a dense CPU tensor"),
         (lambda x, t: cross_entropy(x.long(), t), TypeError, "input: expected a dense CPU tensor"),
         (lambda x, t: cross_entropy([1.0], t), TypeError, "input: expected a tensor"),
-        (lambda x, t: cross_entropy(x, t + CLASSES), ValueError, "targets: expected class indices"),
+        (lambda x, t: cross_entropy(x, t + CLASSES), ValueError, "target: expected class indices"),
         (lambda x, t: cross_entropy(x, t, reduction="max"), ValueError, "reduction"),
         (lambda x, t: cross_entropy(x, t, z_loss=-1.0), ValueError, "z_loss: expected a finite number of at least 0"),
         (lambda x, t: cross_entropy(x, t, softcap=0.0), ValueError, "softcap"),

@@ -50,21 +50,27 @@ def cautions(report: LogitsContents) -> list[str]:
     return found
 
 
+def _value(e: Estimate, unit: str) -> str:
+    """A value with its interval, if it has one, and the unit."""
+    digits = digits_of([e])
+    return f"{with_interval(e, digits)} {unit}" if limits(e) else f"{number(float(e), digits)} {unit} (no interval)"
+
+
 def findings(report: LogitsContents) -> list[Finding]:
     """The report in sentences."""
     new, base = printable(report.new), printable(report.baseline)
     said = [Finding("caution", f"Caution: {text}.") for text in cautions(report)]
     of = {margin.name: margin for margin in report.margins}
-    ratio = with_interval(report.ratio, digits_of([report.ratio]))
+    ratio = _value(report.ratio, f"times that of {base}")
     said.append(
         Finding(
             verdict(of["perplexity"].verdict),
-            f"The perplexity of {new} is {ratio} times that of {base}{_up_to(of, 'perplexity')}.",
+            f"The perplexity of {new} is {ratio}{_up_to(of, 'perplexity')}.",
         )
     )
-    kl = with_interval(report.kl, digits_of([report.kl]))
+    kl = _value(report.kl, "nats a token")
     word = verdict(of["kl"].verdict) if "kl" in of else "more"
-    said.append(Finding(word, f"The mean KL divergence is {kl} nats a token{_up_to(of, 'kl')}."))
+    said.append(Finding(word, f"The mean KL divergence is {kl}{_up_to(of, 'kl')}."))
     share = _percents(report.flips)
     word = verdict(of["flips"].verdict) if "flips" in of else "more"
     said.append(Finding(word, f"{share} of the tokens flipped between right and wrong{_up_to(of, 'flips')}."))
@@ -139,7 +145,7 @@ def _margins(report: LogitsContents) -> Table:
         )
     columns = (Column("measure"), Column("value", number=True), Column("up to", number=True), Column("verdict"))
     notes = []
-    if len(report.margins) > 1:
+    if len(report.margins) > 1 and any(limits(margin.estimate) for margin in report.margins):
         level = percent(round(float(report.margins[0].estimate.confidence_level), 4))
         notes.append(f"The intervals here are at {level}, so that all verdicts hold together.")
     return Table("Verdicts", columns, tuple(cells), tuple(notes))

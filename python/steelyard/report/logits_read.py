@@ -125,7 +125,8 @@ def scored(new: Any, baseline: Any, targets: Any, *, documents: Any, vocabulary:
         shape=wanted.shape, before=before, row=row, column=column,
         vocabulary=_vocabulary(vocabulary, wanted.reshape(-1)[index], top, base_top),
         figures=None if base is None or len(index) < 2 else base.figures(found),
-        notes=tuple(_notes(new, baseline, wanted, len(index), unit)), unit=unit,
+        notes=tuple(_notes(new, baseline, wanted, None if clusters is None else clusters[index], unit, n=len(index))),
+        unit=unit,
     )  # fmt: skip
 
 
@@ -224,13 +225,17 @@ def _vocabulary(given: Any, *used: NDArray[np.int64]) -> Sequence[str] | None:
     return texts
 
 
-def _notes(new: Any, baseline: Any, targets: Any, n: int, unit: str) -> Iterator[str]:
+def _notes(new: Any, baseline: Any, targets: Any, clusters: NDArray[Any] | None, unit: str, *, n: int) -> Iterator[str]:
     """What was read."""
     out = targets.size - n
-    yield f"{count(n)} tokens count" + (f"; {count(out)} do not, since their target is {IGNORED}." if out else ".")
+    yield ("1 token counts" if n == 1 else f"{count(n)} tokens count") + (
+        f"; {count(out)} do not, since their target is {IGNORED}." if out else "."
+    )
     if isinstance(baseline, tokens.KLBase):
         yield f"The baseline is {baseline!r}."
     if isinstance(new, tokens.KLBase):
         yield f"The model is {new!r}: its log-probabilities are rounded and cut off as well."
-    if unit:
+    if clusters is not None and (clusters == clusters[0]).all():
+        yield f"All tokens are of one {unit}, and nothing tells how much another would differ: there are no intervals."
+    elif unit:
         yield f"Intervals are clustered by {unit}."

@@ -4,14 +4,15 @@ from .._safetensors import tensors
 from ._llama_cpp import KLFigures
 from .hidden import token_scores_from_hidden
 from .kl_base import KLBase
+from .logits import token_scores
 from .perplexity import PerplexityState, perplexity
 from .plan import Window, Windows, windows
-from .scores import TokenScores, token_scores
+from .scores import TokenScores
+from .shard import TokenShard
 from .sketch import Sketch, sketch
 from .token_state import TokenState
 
 __all__ = [
-    "KLBase", "KLFigures", "PerplexityState", "Sketch", "TokenScores", "TokenState", "Window", "Windows", "perplexity",
-    "sketch", "tensors",
-    "token_scores", "token_scores_from_hidden", "windows",
+    "KLBase", "KLFigures", "PerplexityState", "Sketch", "TokenScores", "TokenShard", "TokenState", "Window", "Windows",
+    "perplexity", "sketch", "tensors", "token_scores", "token_scores_from_hidden", "windows",
 ]  # fmt: skip

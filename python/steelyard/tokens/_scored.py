@@ -12,7 +12,8 @@ from .._progress import Progress
 from .._rows import Selection
 from ..errors import type_error
 from ._batch import COUNTS, EXCLUDED, IGNORED, tokens_of
-from .scores import TokenScores, token_scores
+from .logits import token_scores
+from .scores import TokenScores
 
 __all__ = ["Scored", "scored"]
 

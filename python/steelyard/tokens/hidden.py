@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,10 +18,45 @@ from ..errors import value_error
 from ._asked import Column, asked_of, counting, shaped, targets_of
 from ._transform import Reals, precision_of, transform_of
 from .scores import TokenScores
+from .shard import TokenShard, columns_of_shard, read_shard
 
 __all__ = ["token_scores_from_hidden"]
 
 
+@overload
+def token_scores_from_hidden(
+    hidden: Any,
+    weight: Any,
+    targets: ArrayLike,
+    *,
+    ignore_index: int | None = -100,
+    where: ArrayLike | None = None,
+    columns: Column | Literal["all"] | Iterable[Column] | None = None,
+    bias: ArrayLike | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    temperature: float | None = None,
+    label_smoothing: float = 0.0,
+    vocabulary: None = None,
+    progress: Progress = False,
+) -> TokenScores: ...
+@overload
+def token_scores_from_hidden(
+    hidden: Any,
+    weight: Any,
+    targets: ArrayLike,
+    *,
+    ignore_index: int | None = -100,
+    where: ArrayLike | None = None,
+    columns: Column | Literal["all"] | Iterable[Column] | None = None,
+    bias: ArrayLike | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    temperature: float | None = None,
+    label_smoothing: float = 0.0,
+    vocabulary: range,
+    progress: Progress = False,
+) -> TokenShard: ...
 @standard_mode
 def token_scores_from_hidden(
     hidden: Any,
@@ -35,8 +71,9 @@ def token_scores_from_hidden(
     softcap: float | None = None,
     temperature: float | None = None,
     label_smoothing: float = 0.0,
+    vocabulary: range | None = None,
     progress: Progress = False,
-) -> TokenScores:
+) -> TokenScores | TokenShard:
     """Score ``targets`` as :func:`steelyard.token_scores` does under the logits ``hidden @ weight.T``.
 
     The logit of row h and class v is ``x_v = sum_k hidden[h, k] * weight[v, k]``, by fused multiply-adds in the order
@@ -68,13 +105,15 @@ def token_scores_from_hidden(
         As in ``token_scores``: ``softcap * tanh(scale * (x + bias) / softcap) / temperature``.
     label_smoothing : float
         As in ``token_scores``.
+    vocabulary : range or None
+        The classes that ``weight`` has rows for, where others are elsewhere; as in ``token_scores``.
     progress : bool or callable
         ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)`` rows.
 
     Returns
     -------
     TokenScores
-        As from ``token_scores``.
+        As from ``token_scores``; a TokenShard where ``vocabulary`` is given.
 
     Raises
     ------
@@ -107,13 +146,18 @@ def token_scores_from_hidden(
     if x.ndim == 0 or x.shape[-1] != w.shape[1]:
         raise value_error("hidden", f"rows as long as those of weight, [..., {w.shape[1]}]", f"shape {x.shape}")
     t = targets_of(targets, x, "hidden")
-    asked, _ = asked_of(columns, None)
     real: Reals = np.float64 if np.float64 in (x.dtype, w.dtype) else np.float32
-    counted, found = _core.token_scores_from_hidden(
-        x, w, t,
-        columns=asked, **counting(t, ignore_index, where),
+    asked = asked_of(columns, None)[0] if vocabulary is None else columns_of_shard(columns)
+    options = {
+        "columns": asked,
         **transform_of(real, len(w), bias=bias, scale=scale, softcap=softcap, temperature=temperature),
-        label_smoothing=fraction(label_smoothing, "label_smoothing"), progress=reporter(progress),
-    )  # fmt: skip
+        "label_smoothing": fraction(label_smoothing, "label_smoothing"), "progress": reporter(progress),
+    }  # fmt: skip
+    if vocabulary is not None:
+        return read_shard(
+            partial(_core.token_scores_from_hidden, x, w), t, vocabulary, n_classes=len(w), name="weight",
+            rows=x.shape[:-1], ignore_index=ignore_index, where=where, precision=precision_of(real), options=options,
+        )  # fmt: skip
+    counted, found = _core.token_scores_from_hidden(x, w, t, **counting(t, ignore_index, where), **options)
     values = shaped(asked, found, t.shape, x.shape[:-1])
     return TokenScores(counted=counted.reshape(t.shape), precision=precision_of(real), **values)

@@ -19,12 +19,12 @@ from .._rows import Selection, nonzero, nothing_counts
 from .._state import State
 from .._strides import kept
 from ..errors import shown, type_error, value_error
+from ._asked import Column, PairColumn
 from ._batch import COUNTS, EXCLUDED, IGNORED, groups_of
 from ._column_totals import ColumnTotals
 from ._scored import Scored, scored
 from ._stream import add_all, is_stream
 from ._transform import transform_of
-from .scores import Column, PairColumn
 
 __all__ = ["TokenState"]
 

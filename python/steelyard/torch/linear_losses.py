@@ -14,6 +14,7 @@ from .losses import (
     REDUCTIONS,
     Loss,
     Reduction,
+    check_range,
     checked_classes,
     checked_tensor,
     gradient,
@@ -202,6 +203,7 @@ def linear_cross_entropy(
     if classes.shape != hidden.shape[:-1]:
         expected = f"shape {tuple(hidden.shape[:-1])}, that of input without its last axis"
         raise value_error("target", expected, f"shape {tuple(classes.shape)}")
+    check_range(classes, len(rows_of), loss.ignore_index)
     if bias is not None and checked_tensor(bias, "bias").shape != rows_of.shape[:1]:
         raise value_error("bias", f"shape [{len(rows_of)}], one per class", f"shape {tuple(bias.shape)}")
     flat = hidden.reshape(-1, hidden.shape[-1]).contiguous()

@@ -16,8 +16,8 @@ from ..tokens import token_scores
 from ._tensors import DTYPES, dtype_name
 
 __all__ = [
-    "ARGUMENTS", "REDUCTIONS", "Loss", "Reduction", "checked_classes", "checked_tensor", "cross_entropy", "gradient",
-    "loss_of", "losses_of", "reduced", "refuse_second_order", "row_losses",
+    "ARGUMENTS", "REDUCTIONS", "Loss", "Reduction", "check_range", "checked_classes", "checked_tensor",
+    "cross_entropy", "gradient", "loss_of", "losses_of", "reduced", "refuse_second_order", "row_losses",
 ]  # fmt: skip
 
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
@@ -71,6 +71,15 @@ def checked_classes(target: object) -> torch.Tensor:
         got = f"one of {dtype_name(target.layout)} on {target.device}"
         raise type_error("target", "a dense CPU tensor of class indices", got)
     return target.detach().long()
+
+
+def check_range(classes: torch.Tensor, n_classes: int, ignored: int | None) -> None:
+    """Refuse a class index that no logit has, by torch's name of the argument."""
+    wrong = ((classes < 0) | (classes >= n_classes)) & (classes != ignored)
+    if bool(wrong.any()):
+        index = wrong.nonzero()[0].tolist()
+        expected = f"class indices from 0 up to, not including, V = {n_classes}, or ignore_index = {ignored}"
+        raise value_error("target", expected, f"{int(classes[tuple(index)])} at index {index}")
 
 
 def reduced(losses: torch.Tensor, counted: int, reduction: Reduction, like: torch.Tensor) -> torch.Tensor:
@@ -230,6 +239,7 @@ def cross_entropy(
     if classes.shape != rows.shape[:-1]:
         expected = f"shape {tuple(rows.shape[:-1])}, that of input without its classes"
         raise value_error("target", expected, f"shape {tuple(classes.shape)}")
+    check_range(classes, rows.shape[-1], loss.ignore_index)
     counted = int((classes != loss.ignore_index).sum())
     with called(ARGUMENTS):
         losses = row_losses(rows, classes, loss)

@@ -51,15 +51,22 @@ def of_sorted(
         raise value_error(keyword, "a statistic of sums, such as 'mean'", repr(str(statistic)), f"leave {keyword}= out")
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
+    alone = total == 1
+    if alone:
+        codes, total = None, 0
     options: Any = {"codes": codes, "clusters": total, **confidence.keywords, "progress": progress}
     if statistic.level is not None:
         found = _core.quantile_interval(values, statistic.level, **options)
         if found.get("refused") == "equal values":
-            return _equal(values[0], rows, confidence)
+            return _no_limits(float(values[0][0]), "no spread", EQUAL, rows, confidence, n=len(values[0]))
     else:
         found = _core.auc_interval(values, **options)
     if "refused" in found:
         raise refusal(found, statistic.name, columns, rows)
+    if alone:
+        value = found["value"] if statistic.name != "gini" else 2 * found["value"] - 1
+        method = AUC.clusters if statistic.level is None else QUANTILE.clusters
+        return _no_limits(value, method, _intervals.ONE_CLUSTER, rows, confidence, n=len(values[0]))
     return _estimate(found, statistic, rows, confidence, len(values[0]))
 
 
@@ -86,10 +93,9 @@ def _reason(found: Mapping[str, Any], words: _Words, rows: Rows, low: float, hig
     return reason + (TOO_FEW.format(side=" or ".join(missing)) if missing else "")
 
 
-def _equal(values: Array, rows: Rows, confidence: Confidence) -> Estimate:
-    """The quantile of values that are all equal."""
+def _no_limits(value: float, method: str, reason: str, rows: Rows, confidence: Confidence, *, n: int) -> Estimate:
+    """The value of rows that do not tell how uncertain it is: they are all equal, or of one cluster."""
     return Estimate(
-        value=float(values[0]), standard_error=None, low=None, high=None, confidence_level=confidence.level,
-        n=len(values), n_clusters=rows.clusters.total if rows.clusters else None, method="no spread", reason=EQUAL,
-        left_out=rows.left_out,
+        value=value, standard_error=None, low=None, high=None, confidence_level=confidence.level, n=n,
+        n_clusters=rows.clusters.total if rows.clusters else None, method=method, reason=reason, left_out=rows.left_out,
     )  # fmt: skip

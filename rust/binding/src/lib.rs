@@ -50,8 +50,8 @@ mod _core {
     use crate::leaving::stop_attaching;
     #[pymodule_export]
     use crate::math::{
-        beta_cdf, beta_isf, beta_quantile, beta_sf, binomial_cdf, binomial_pmf, binomial_sf, math_cos,
-        math_erfc, math_exp, math_exp32, math_expm1, math_lgamma, math_log, math_log1p, math_powi,
+        beta_cdf, beta_isf, beta_quantile, beta_sf, binomial_cdf, binomial_pmf, binomial_sf, math_bend,
+        math_cos, math_erfc, math_exp, math_exp32, math_expm1, math_lgamma, math_log, math_log1p, math_powi,
         normal_cdf, normal_pdf, normal_quantile, normal_sf, t_cdf, t_quantile, t_sf,
     };
     #[pymodule_export]
@@ -75,7 +75,7 @@ mod _core {
     #[pymodule_export]
     use crate::tokens::perplexity::PerplexityTotals;
     #[pymodule_export]
-    use crate::tokens::scores::{sequence_nll, token_scores};
+    use crate::tokens::scores::{join_shards, sequence_nll, token_scores};
     #[pymodule_export]
     use crate::tokens::sketch::{sketch_kl, token_sketch};
     #[pymodule_export]

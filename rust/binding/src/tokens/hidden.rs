@@ -1,21 +1,25 @@
 //! Scores of tokens from hidden states and the weights of the vocabulary.
 
-use super::scores::{PyScores, Shapes, handed, names, refused, shape_of};
+use super::scores::{Found, PyScores, Shapes, names, refused, shape_of};
 use crate::arrays::{float_rows, slice};
 use crate::call::call;
 use crate::give::{Give, Given, value_error};
 use pyo3::prelude::*;
 use steelyard_kernels::dtype::{Dtype, Listed};
+use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::rows::Rows;
-use steelyard_kernels::tokens::{self, Asked, Column, Transform};
+use steelyard_kernels::simd::Element;
+use steelyard_kernels::tokens::{
+    self, Asked, Column, Exponential, Logit, Targets, Transform, Unscorable, token_shard_from_hidden,
+};
 use steelyard_kernels::with_dtype;
 
 /// Scores targets as `token_scores` does under the logits `hidden @ weight.T`, with `[..., H]` hidden states and `[V, H]`
-/// weights.
+/// weights; with `part`, those of some classes.
 #[pyfunction]
 #[pyo3(signature = (
     hidden, weight, targets, *, ignore_index, columns, counted=None, bias=None, scale=None, softcap=None,
-    temperature=None, label_smoothing=0.0, progress=None
+    temperature=None, label_smoothing=0.0, part=false, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // the keywords of the Python function
 pub fn token_scores_from_hidden<'py>(
@@ -31,6 +35,7 @@ pub fn token_scores_from_hidden<'py>(
     softcap: Option<f64>,
     temperature: Option<f64>,
     label_smoothing: f64,
+    part: bool,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Given<PyScores<'py>> {
     let columns: Vec<Column> = names(columns)?;
@@ -53,15 +58,42 @@ pub fn token_scores_from_hidden<'py>(
     let asked = Asked { columns: &columns, label_smoothing };
     let outcome = with_dtype!(states, x: T => with_dtype!(weights, w: U => {
         call(py, progress, x.count(), |progress| {
+            let products = Products { hidden: &x, weight: &w, transform, targets, asked };
             // In float64 where one of both is, else in float32.
             if T::DTYPE == Dtype::F64 || U::DTYPE == Dtype::F64 {
-                tokens::token_scores_from_hidden::<T, U, f64>(&x, &w, transform, targets, asked, progress)
+                products.scored::<f64>(part, progress)
             } else {
-                tokens::token_scores_from_hidden::<T, U, f32>(&x, &w, transform, targets, asked, progress)
+                products.scored::<f32>(part, progress)
             }
         })
     }))?;
     let scores = outcome
         .map_err(|refusal| refused(refusal, "hidden @ weight.T", &shapes, given_targets, ignore_index))?;
-    Ok(Give(handed(py, scores, &columns)?))
+    Ok(Give(scores.handed(py, &columns)?))
+}
+
+/// The arguments of the core.
+struct Products<'a, T, U> {
+    hidden: &'a dyn Rows<T>,
+    weight: &'a dyn Rows<U>,
+    transform: Transform<'a>,
+    targets: Targets<'a>,
+    asked: Asked<'a>,
+}
+
+impl<T: Element, U: Element> Products<'_, T, U> {
+    fn scored<R: Exponential + Logit<Real = R>>(
+        &self,
+        part: bool,
+        progress: Progress<'_>,
+    ) -> Result<Result<Found, Unscorable>, Stopped> {
+        let Products { hidden, weight, transform, targets, asked } = *self;
+        Ok(if part {
+            token_shard_from_hidden::<T, U, R>(hidden, weight, transform, targets, asked, progress)?
+                .map(Found::Part)
+        } else {
+            tokens::token_scores_from_hidden::<T, U, R>(hidden, weight, transform, targets, asked, progress)?
+                .map(Found::Whole)
+        })
+    }
 }

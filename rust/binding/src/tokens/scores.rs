@@ -10,18 +10,20 @@ use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::rows::{Rows, Source};
 use steelyard_kernels::tokens::{
-    self, Asked, Column, Logit, Targets, TokenScores, Transform, Transformed, Unscorable,
+    self, Asked, Column, Logit, Placed, Shard, Targets, TokenScores, Transform, Transformed, Unscorable,
 };
 use steelyard_kernels::with_dtype;
 
 pub type PyScores<'py> = (Bound<'py, PyArray1<bool>>, Vec<Bound<'py, PyArray1<f64>>>);
 
 /// Scores each row of `[..., V]` logits and its targets, as many per row as `targets` has for each. Returns whether each
-/// target counts, and the requested columns, in the order of `columns`, with one entry per target or per row.
+/// target counts, and the requested columns, in the order of `columns`, with one entry per target or per row. With `part`
+/// the logits are those of some classes, and what `join_shards` takes is returned instead: what is kept of each row, and
+/// the logits of the targets.
 #[pyfunction]
 #[pyo3(signature = (
     logits, targets, *, ignore_index, columns, counted=None, bias=None, scale=None, softcap=None, temperature=None,
-    label_smoothing=0.0, progress=None
+    label_smoothing=0.0, part=false, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // the keywords of the Python function
 pub fn token_scores<'py>(
@@ -36,6 +38,7 @@ pub fn token_scores<'py>(
     softcap: Option<f64>,
     temperature: Option<f64>,
     label_smoothing: f64,
+    part: bool,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Given<PyScores<'py>> {
     let columns: Vec<Column> = names(columns)?;
@@ -48,17 +51,94 @@ pub fn token_scores<'py>(
     let outcome = with_dtype!(rows, x => {
         call(py, progress, x.count(), |progress| {
             if transform.is_nothing() {
-                return tokens::token_scores(Source::Lent(&x), targets, asked, progress);
+                return scored(Source::Lent(&x), targets, asked, part, progress);
             }
-            scored_as_made(&x, transform, targets, asked, progress)
+            scored_as_made(&x, transform, targets, asked, part, progress)
         })
     })?;
     let scores = outcome.map_err(|refusal| refused(refusal, "logits", &shapes, classes, ignore_index))?;
+    Ok(Give(scores.handed(py, &columns)?))
+}
+
+/// Computes the columns of rows of `width` classes from what was kept of shards, whose first classes are `starts`, and
+/// from the logits of the targets, NaN where one does not count. Returns what `token_scores` does.
+#[pyfunction]
+#[pyo3(signature = (shards, logits, targets, *, starts, width, columns, counted, per_row, label_smoothing=0.0))]
+#[allow(clippy::too_many_arguments)] // the keywords of the Python function
+pub fn join_shards<'py>(
+    py: Python<'py>,
+    shards: &Bound<'py, PyAny>,
+    logits: &Bound<'py, PyAny>,
+    targets: &Bound<'py, PyAny>,
+    starts: &Bound<'py, PyAny>,
+    width: usize,
+    columns: &Bound<'py, PyAny>,
+    counted: &Bound<'py, PyAny>,
+    per_row: usize,
+    label_smoothing: f64,
+) -> Given<PyScores<'py>> {
+    let columns: Vec<Column> = names(columns)?;
+    let (shards, starts) = (listed::<Bound<'_, PyAny>>(shards)?, listed::<usize>(starts)?);
+    let (classes, logits) = (slice::<i64>(targets, "targets")?, slice::<f64>(logits, "logits")?);
+    let mask = slice::<u8>(counted, "counted")?;
+    let rows = classes.len() / per_row.max(1);
+    let kept: PyResult<Vec<_>> =
+        shards.iter().map(|shard| Ok(slice::<f64>(shard, "shards")?.as_chunks().0)).collect();
+    let kept = kept?;
+    if kept.iter().any(|kept| kept.len() != rows) || starts.len() != kept.len() {
+        return Err(value_error(format!("shards: expected what is kept of {rows} rows in each")));
+    }
+    if [logits.len(), mask.len(), rows * per_row] != [classes.len(); 3] {
+        return Err(value_error("logits: expected one logit and one mark per target"));
+    }
+    let placed = starts.iter().zip(kept).map(|(&start, rows)| Placed { start, rows });
+    let placed: Vec<_> = placed.collect();
+    let targets = Targets { classes, per_row, ignore: None, mask: Some(mask) };
+    let asked = Asked { columns: &columns, label_smoothing };
+    let outcome = call(py, None, rows, |progress| {
+        tokens::join_shards(&placed, logits, width, targets, asked, progress)
+    })?;
+    let shapes = Shapes { logits: vec![rows, width], targets: Vec::new() };
+    let scores = outcome.map_err(|refusal| refused(refusal, "logits", &shapes, classes, None))?;
     Ok(Give(handed(py, scores, &columns)?))
 }
 
+/// The scores of rows, or what is kept of a shard of them.
+#[allow(clippy::large_enum_variant)] // one of them, which is handed over at once
+pub enum Found {
+    Whole(TokenScores),
+    Part(Shard),
+}
+
+impl Found {
+    /// Which targets count, and the columns or what is kept, as arrays.
+    pub fn handed<'py>(self, py: Python<'py>, columns: &[Column]) -> PyResult<PyScores<'py>> {
+        match self {
+            Found::Whole(scores) => handed(py, scores, columns),
+            Found::Part(Shard { rows, logits, counted }) => {
+                Ok((copied(py, &counted)?, vec![given(py, rows.into_flattened())?, given(py, logits)?]))
+            }
+        }
+    }
+}
+
+/// Scores rows, or keeps what is needed of a `part` of their classes.
+fn scored<T: Logit>(
+    source: Source<'_, T>,
+    targets: Targets<'_>,
+    asked: Asked<'_>,
+    part: bool,
+    progress: Progress<'_>,
+) -> Result<Result<Found, Unscorable>, Stopped> {
+    Ok(if part {
+        tokens::token_shard(source, targets, asked, progress)?.map(Found::Part)
+    } else {
+        tokens::token_scores(source, targets, asked, progress)?.map(Found::Whole)
+    })
+}
+
 /// Which targets count, and the columns in their order, as arrays.
-pub fn handed<'py>(py: Python<'py>, mut scores: TokenScores, columns: &[Column]) -> PyResult<PyScores<'py>> {
+fn handed<'py>(py: Python<'py>, mut scores: TokenScores, columns: &[Column]) -> PyResult<PyScores<'py>> {
     let counted = copied(py, &scores.counted)?;
     let values: PyResult<Vec<_>> = columns.iter().map(|&column| given(py, scores.take(column))).collect();
     Ok((counted, values?))
@@ -70,10 +150,11 @@ fn scored_as_made<T: Logit>(
     transform: Transform<'_>,
     targets: Targets<'_>,
     asked: Asked<'_>,
+    part: bool,
     progress: Progress<'_>,
-) -> Result<Result<TokenScores, Unscorable>, Stopped> {
+) -> Result<Result<Found, Unscorable>, Stopped> {
     let made = Transformed::<T, T::Real>::new(rows, transform)?;
-    tokens::token_scores(Source::Made(&made), targets, asked, progress)
+    scored(Source::Made(&made), targets, asked, part, progress)
 }
 
 pub fn names<T: Named>(names: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {

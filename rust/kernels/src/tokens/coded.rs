@@ -9,7 +9,7 @@ use super::columns::{Beside, Column};
 use super::fold::{BLOCK, Folded};
 use super::log_sum_exp::SumExp;
 use super::passes::{Held, held, offender, rows_per_chunk, tile};
-use super::reading::Plan;
+use super::reading::{Plan, Request};
 use super::scores::{Asked, Unscorable};
 use super::targets::Targets;
 use super::terms::{LANES, Logit};
@@ -129,7 +129,8 @@ pub fn encode_rows<T: Logit>(
     let (classes, counted) = (memory::filled(count, 0i64)?, memory::filled(count, true)?);
     let asked = Asked::from(&[Column::LogZ][..]);
     let beside = Beside::serving(asked.columns);
-    let plan = Plan { source, targets: Targets::new(&classes), counted: &counted, asked, beside };
+    let request = Request { targets: Targets::new(&classes), counted: &counted, asked };
+    let plan = Plan { source, request, beside };
     let row_bytes = width * size_of::<T>();
     let size = rows_per_chunk(row_bytes);
     let items = memory::collected(out.chunks_mut(size * length))?;

@@ -8,8 +8,8 @@
 //! The sum of q (log q - log p) itself has terms of both signs, which cancel, and may end below 0.
 
 use super::fold::BLOCK;
-use super::terms::{Exponential, LANES, Logit, STEPS, WIDE, fold_lanes};
-use crate::simd::{Isa, tree64};
+use super::terms::{Exponential, GROUPS, LANES, Lanes, Logit, STEPS, Totals};
+use crate::simd::Isa;
 
 /// llama.cpp leaves out classes whose stored log-probability is not above this.
 const LEAST_STORED: f64 = -16.0;
@@ -34,7 +34,7 @@ pub struct Divergence {
     pub tv: f64,
     /// Jensen and Shannon's, the mean of the KL of both from their mean; 0 where it was not asked for.
     pub js: f64,
-    /// What llama.cpp adds up, see [`as_stored`]; 0 where it was not asked for.
+    /// What llama.cpp adds up, see [`AsStored`]; 0 where it was not asked for.
     pub as_stored: f64,
 }
 
@@ -69,7 +69,8 @@ impl Compared {
     pub fn block<I: Isa, T: Logit>(&mut self, new: &[T], base: &[T], wanted: Wanted) {
         debug_assert!(new.len() == base.len() && new.len() <= BLOCK);
         if wanted.as_stored {
-            self.as_stored += as_stored::<I, T>(new, base, self.of[0]);
+            let [sum] = sums_of_pairs::<I, T, AsStored, 1>(new, base, self.of);
+            self.as_stored += sum;
         }
         if wanted.js {
             let sums = sums_of_pairs::<I, T, WithJs, 4>(new, base, self.of);
@@ -161,15 +162,16 @@ pub fn kl_term<I: Isa>(new: f64, base: f64) -> f64 {
 
 /// `K` sums over pairs of logits.
 trait Pairs<const K: usize> {
-    /// What a pair adds to each of them.
-    fn terms<R: Exponential>(pair: &Pair<R>) -> [R; K];
+    /// What the logits of a class add to each of them.
+    fn terms<I: Isa, R: Exponential>(new: R, base: R, of: [Normaliser; 2]) -> [R; K];
 }
 
 struct WithoutJs;
 
 impl Pairs<3> for WithoutJs {
     #[inline(always)]
-    fn terms<R: Exponential>(pair: &Pair<R>) -> [R; 3] {
+    fn terms<I: Isa, R: Exponential>(new: R, base: R, of: [Normaliser; 2]) -> [R; 3] {
+        let pair = pair::<I, R>(new, base, of);
         [pair.kl, pair.kl_reverse, pair.absolute]
     }
 }
@@ -178,8 +180,9 @@ struct WithJs;
 
 impl Pairs<4> for WithJs {
     #[inline(always)]
-    fn terms<R: Exponential>(pair: &Pair<R>) -> [R; 4] {
-        [pair.kl, pair.kl_reverse, pair.absolute, jensen_shannon(pair)]
+    fn terms<I: Isa, R: Exponential>(new: R, base: R, of: [Normaliser; 2]) -> [R; 4] {
+        let pair = pair::<I, R>(new, base, of);
+        [pair.kl, pair.kl_reverse, pair.absolute, jensen_shannon(&pair)]
     }
 }
 
@@ -210,79 +213,69 @@ fn jensen_shannon<R: Exponential>(pair: &Pair<R>) -> R {
 ///
 /// Error in f32: 1e-6 of itself and 5e-6. The exponential and the product have an error of 2^-22 of the magnitudes of the
 /// terms, which sum to at most the sum and 2; the differences one of 3 * 2^-24 times up to 16 nats, log S 1e-6.
-#[inline(always)]
-fn as_stored<I: Isa, T: Logit>(new: &[T], base: &[T], of: Normaliser) -> f64 {
-    let (body, tail) = new.as_chunks::<LANES>();
-    let (other, other_tail) = base.as_chunks::<LANES>();
-    let mut wide = [[0.0; WIDE]];
-    let mut lanes = [[T::Real::default(); LANES]];
-    for c in 0..body.len().min(other.len()) {
-        for i in 0..LANES {
-            lanes[0][i] = lanes[0][i] + stored_term::<I, T::Real>(body[c][i].real(), other[c][i].real(), of);
-        }
-        if c % STEPS == STEPS - 1 {
-            fold_lanes(&mut wide, lanes);
-            lanes = [[T::Real::default(); LANES]];
-        }
+struct AsStored;
+
+impl Pairs<1> for AsStored {
+    #[inline(always)]
+    fn terms<I: Isa, R: Exponential>(new: R, base: R, [of, _]: [Normaliser; 2]) -> [R; 1] {
+        let zero = R::default();
+        let base = if base > zero { zero } else { base };
+        // M is a logit, so that it is not rounded.
+        let log_p = (new - R::from_f64(of.max)) - R::from_f64(of.log_sum);
+        let term = R::exp::<I>(base) * (base - log_p);
+        [if base > R::from_f64(LEAST_STORED) { term } else { zero }]
     }
-    for i in 0..tail.len().min(other_tail.len()) {
-        lanes[0][i] = lanes[0][i] + stored_term::<I, T::Real>(tail[i].real(), other_tail[i].real(), of);
-    }
-    fold_lanes(&mut wide, lanes);
-    tree64(wide[0])
 }
 
-#[inline(always)]
-fn stored_term<I: Isa, R: Exponential>(new: R, base: R, of: Normaliser) -> R {
-    let zero = R::default();
-    let base = if base > zero { zero } else { base };
-    // M is a logit, so that it is not rounded.
-    let log_p = (new - R::from_f64(of.max)) - R::from_f64(of.log_sum);
-    let term = R::exp::<I>(base) * (base - log_p);
-    if base > R::from_f64(LEAST_STORED) { term } else { zero }
-}
-
+/// The sums of `F` over a block of both rows, in the lanes and the order of `sums_of_terms`.
 #[inline(always)]
 fn sums_of_pairs<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
     new: &[T],
     base: &[T],
     of: [Normaliser; 2],
 ) -> [f64; K] {
-    let (body, tail) = new.as_chunks::<LANES>();
-    let (other, other_tail) = base.as_chunks::<LANES>();
-    let mut wide = [[0.0; WIDE]; K];
-    let mut lanes = [[T::Real::default(); LANES]; K];
-    for c in 0..body.len().min(other.len()) {
-        for i in 0..LANES {
-            add_one::<I, T::Real, F, K>(&mut lanes, i, body[c][i].real(), other[c][i].real(), of);
+    let ((body, tail), (other, other_tail)) = (new.as_chunks::<LANES>(), base.as_chunks::<LANES>());
+    let ((groups, rest), (others, other_rest)) = (body.as_chunks::<STEPS>(), other.as_chunks::<STEPS>());
+    let zeros = [[T::Real::default(); LANES]; K];
+    let mut totals = Totals::<T::Real, K>::new();
+    for (groups, others) in groups.chunks(GROUPS).zip(others.chunks(GROUPS)) {
+        for (lanes, (group, others)) in totals.lanes.iter_mut().zip(groups.iter().zip(others)) {
+            *lanes = zeros;
+            for (chunk, other) in group.iter().zip(others) {
+                *lanes = added::<I, T, F, K>(lanes, chunk, other, of);
+            }
         }
-        if c % STEPS == STEPS - 1 {
-            fold_lanes(&mut wide, lanes);
-            lanes = [[T::Real::default(); LANES]; K];
-        }
+        totals.add(groups.len());
+    }
+    let mut last = zeros;
+    for (chunk, other) in rest.iter().zip(other_rest) {
+        last = added::<I, T, F, K>(&last, chunk, other, of);
     }
     for i in 0..tail.len().min(other_tail.len()) {
-        add_one::<I, T::Real, F, K>(&mut lanes, i, tail[i].real(), other_tail[i].real(), of);
+        let terms = F::terms::<I, T::Real>(tail[i].real(), other_tail[i].real(), of);
+        for k in 0..K {
+            last[k][i] = last[k][i] + terms[k];
+        }
     }
-    fold_lanes(&mut wide, lanes);
-    let mut sums = [0.0; K];
-    for k in 0..K {
-        sums[k] = tree64(wide[k]);
-    }
-    sums
+    totals.lanes[0] = last;
+    totals.add(1);
+    totals.finish()
 }
 
-/// Adds what a pair of logits contributes to lane `i`.
+/// The lanes with the terms of a chunk of both rows added.
 #[inline(always)]
-fn add_one<I: Isa, R: Exponential, F: Pairs<K>, const K: usize>(
-    lanes: &mut [[R; LANES]; K],
-    i: usize,
-    new: R,
-    base: R,
+fn added<I: Isa, T: Logit, F: Pairs<K>, const K: usize>(
+    lanes: &Lanes<T::Real, K>,
+    new: &[T; LANES],
+    base: &[T; LANES],
     of: [Normaliser; 2],
-) {
-    let terms = F::terms(&pair::<I, R>(new, base, of));
-    for k in 0..K {
-        lanes[k][i] = lanes[k][i] + terms[k];
+) -> Lanes<T::Real, K> {
+    let mut next = [[T::Real::default(); LANES]; K];
+    for i in 0..LANES {
+        let terms = F::terms::<I, T::Real>(new[i].real(), base[i].real(), of);
+        for k in 0..K {
+            next[k][i] = lanes[k][i] + terms[k];
+        }
     }
+    next
 }

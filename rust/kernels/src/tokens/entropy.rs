@@ -72,6 +72,12 @@ impl<T: Logit> Fold<T> for EntropySums {
         let EntropySums { sum_exp, below, moment } = self;
         Sums { sum_exp, below, moment, ..Sums::NONE }
     }
+
+    #[inline(always)]
+    fn of(sums: Sums) -> Self {
+        let Sums { sum_exp, below, moment, .. } = sums;
+        EntropySums { sum_exp, below, moment }
+    }
 }
 
 /// The sums of exp(d) and of d exp(d), where all logits are below the maximum.

@@ -25,7 +25,12 @@ pub trait Fold<T: Logit>: Copy + Send + Sync {
     fn merge(&mut self, other: Self);
     /// The sums of the whole row.
     fn finish(self) -> Sums;
+    /// The state with these sums.
+    fn of(sums: Sums) -> Self;
 }
+
+/// How many numbers are kept of a row of a shard.
+pub const KEPT: usize = 9;
 
 /// The change from an old maximum to a larger, new one.
 #[derive(Clone, Copy)]
@@ -120,15 +125,40 @@ impl<T: Logit, F: Fold<T>> Folded<T, F> {
     }
 }
 
+impl<T: Logit, F: Fold<T>> Folded<T, F> {
+    /// What some of the classes leave of a row: the state in f64. `None` where there is a NaN or +inf.
+    #[inline(always)]
+    pub fn kept(&self) -> Option<[f64; KEPT]> {
+        let (sums, (top, second)) = (self.fold.finish(), self.largest.finish());
+        let Sums { sum_exp, below, moment, second_moment, squares } = sums;
+        let max = self.max.to_f64();
+        let kept = [max, sum_exp, below, moment, second_moment, squares, top as f64, second, self.total];
+        (sum_exp >= 1.0 || self.max == T::Real::LOWEST).then_some(kept)
+    }
+}
+
+impl<F: Fold<f64>> Folded<f64, F> {
+    /// The state that is kept of classes from `start` on.
+    #[inline(always)]
+    pub fn of(kept: &[f64; KEPT], start: usize) -> Self {
+        let [max, sum_exp, below, moment, second_moment, squares, top, second, total] = *kept;
+        let sums = Sums { sum_exp, below, moment, second_moment, squares };
+        Folded { max, fold: F::of(sums), largest: Largest::new(start + top as usize, second), total }
+    }
+}
+
 /// The sum of a block, in f64.
 #[inline(always)]
 fn total<T: Logit>(block: &[T]) -> f64 {
     let (body, tail) = block.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
     for chunk in body {
+        // All lanes are replaced at once: they stay in registers.
+        let mut next = [0.0; LANES];
         for i in 0..LANES {
-            lanes[i] += chunk[i].to_f64();
+            next[i] = lanes[i] + chunk[i].to_f64();
         }
+        lanes = next;
     }
     for (lane, x) in lanes.iter_mut().zip(tail) {
         *lane += x.to_f64();

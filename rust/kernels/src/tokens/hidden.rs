@@ -3,6 +3,7 @@
 use super::columns::Column;
 use super::product::{Packed, Product};
 use super::scores::{Asked, TokenScores, Unscorable, token_scores};
+use super::shards::{Shard, token_shard};
 use super::targets::Targets;
 use super::terms::{Exponential, Logit};
 use super::transform::{Steps, Transform};
@@ -30,11 +31,52 @@ pub fn token_scores_from_hidden<T: Element, U: Element, R: Exponential + Logit<R
     asked: Asked<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<TokenScores, Unscorable>, Stopped> {
+    let mut scores = TokenScores::empty(hidden.count(), targets, asked.columns)?;
+    let found =
+        in_packs::<T, U, R>(hidden, weight, transform, targets, progress, |pack, targets, progress| {
+            let found = token_scores(pack.source, targets, asked, progress)?;
+            Ok(found.map(|found| scores.place(&found, pack.rows, targets.per_row)))
+        })?;
+    Ok(found.map(|counted| scores.with(counted)))
+}
+
+/// As [`token_scores_from_hidden`], for the weights of some classes: see [`token_shard`].
+pub fn token_shard_from_hidden<T: Element, U: Element, R: Exponential + Logit<Real = R>>(
+    hidden: &dyn Rows<T>,
+    weight: &dyn Rows<U>,
+    transform: Transform<'_>,
+    targets: Targets<'_>,
+    asked: Asked<'_>,
+    progress: Progress<'_>,
+) -> Result<Result<Shard, Unscorable>, Stopped> {
+    let mut shard = Shard::empty(hidden.count(), targets.classes.len())?;
+    let found =
+        in_packs::<T, U, R>(hidden, weight, transform, targets, progress, |pack, targets, progress| {
+            let found = token_shard(pack.source, targets, asked, progress)?;
+            Ok(found.map(|found| shard.place(&found, pack.rows, targets.per_row)))
+        })?;
+    Ok(found.map(|counted| shard.with(counted)))
+}
+
+/// Rows of hidden states that are multiplied together, and which these are.
+struct Pack<'a, R> {
+    source: Source<'a, R>,
+    rows: &'a [usize],
+}
+
+/// Calls `each` for as many rows at a time as are packed together, with their targets. Returns which targets count.
+fn in_packs<T: Element, U: Element, R: Exponential + Logit<Real = R>>(
+    hidden: &dyn Rows<T>,
+    weight: &dyn Rows<U>,
+    transform: Transform<'_>,
+    targets: Targets<'_>,
+    progress: Progress<'_>,
+    mut each: impl FnMut(Pack<'_, R>, Targets<'_>, Progress<'_>) -> Result<Result<(), Unscorable>, Stopped>,
+) -> Result<Result<Vec<bool>, Unscorable>, Stopped> {
     if let Some(index) = targets.out_of_range(weight.count()) {
         return Ok(Err(Unscorable::Target { index }));
     }
     let (counted, per_row, steps) = (targets.counted()?, targets.per_row.max(1), Steps::<R>::new(transform)?);
-    let mut scores = TokenScores::empty(hidden.count(), targets, asked.columns)?;
     let row_counts = |row: &usize| counted[row * per_row..(row + 1) * per_row].contains(&true);
     let rows = memory::gathered((0..hidden.count()).filter(row_counts))?;
     let most = (PACKED / Packed::<R>::row_bytes(hidden.width()).max(1)).max(FEWEST) / FEWEST * FEWEST;
@@ -45,13 +87,12 @@ pub fn token_scores_from_hidden<T: Element, U: Element, R: Exponential + Logit<R
         let mask = memory::gathered(rows.iter().flat_map(of_row).map(|index| counted[index].into()))?;
         let these = Targets { classes: &classes, mask: Some(&mask), ignore: None, per_row };
         let mut rows_done = |done: usize| progress(i * most + done);
-        match token_scores(Source::Made(&product), these, asked, &mut rows_done)? {
-            Ok(found) => scores.place(&found, rows, per_row),
-            Err(refused) => return Ok(Err(refused.of_rows(rows))),
+        let pack = Pack { source: Source::Made(&product), rows };
+        if let Err(refused) = each(pack, these, &mut rows_done)? {
+            return Ok(Err(refused.of_rows(rows)));
         }
     }
-    scores.counted = counted;
-    Ok(Ok(scores))
+    Ok(Ok(counted))
 }
 
 impl TokenScores {
@@ -62,6 +103,16 @@ impl TokenScores {
             for (values, row) in found[column].chunks(each).zip(rows) {
                 self.column(column)[row * each..(row + 1) * each].copy_from_slice(values);
             }
+        }
+    }
+}
+
+impl Shard {
+    /// Fills in what was found in these rows.
+    fn place(&mut self, found: &Shard, rows: &[usize], per_row: usize) {
+        for ((kept, logits), &row) in found.rows.iter().zip(found.logits.chunks(per_row)).zip(rows) {
+            self.rows[row] = *kept;
+            self.logits[row * per_row..(row + 1) * per_row].copy_from_slice(logits);
         }
     }
 }

@@ -13,6 +13,12 @@ impl<R: Exponential> Largest<R> {
     /// Before anything was read.
     pub const NONE: Self = Largest { place: 0, second: R::LOWEST };
 
+    /// The place of the largest, and the largest of the others.
+    #[inline(always)]
+    pub fn new(place: usize, second: R) -> Self {
+        Largest { place, second }
+    }
+
     /// Reads a block from class `start` on, whose largest element is `top`; `max` is the largest element before it.
     #[inline(always)]
     pub fn read<T: Logit<Real = R>>(&mut self, block: &[T], top: R, start: usize, max: R) {

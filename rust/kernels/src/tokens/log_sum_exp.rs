@@ -41,6 +41,11 @@ impl<T: Logit> Fold<T> for SumExp {
     fn finish(self) -> Sums {
         Sums { sum_exp: self.0, ..Sums::NONE }
     }
+
+    #[inline(always)]
+    fn of(sums: Sums) -> Self {
+        SumExp(sums.sum_exp)
+    }
 }
 
 impl Terms<1> for SumExp {

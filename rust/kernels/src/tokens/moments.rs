@@ -60,6 +60,12 @@ impl<T: Logit> Fold<T> for MomentSums {
     fn finish(self) -> Sums {
         Sums { second_moment: self.second, squares: self.squares, ..Fold::<T>::finish(self.first) }
     }
+
+    #[inline(always)]
+    fn of(sums: Sums) -> Self {
+        let first = <EntropySums as Fold<T>>::of(sums);
+        MomentSums { first, second: sums.second_moment, squares: sums.squares }
+    }
 }
 
 /// The four sums where all logits are below the maximum.

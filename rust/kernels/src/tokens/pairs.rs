@@ -7,8 +7,8 @@ use super::entropy::EntropySums;
 use super::fold::{BLOCK, Fold, Folded};
 use super::log_sum_exp::SumExp;
 use super::moments::MomentSums;
-use super::passes::{Held, fill_bunches, held, offender, rows_per_chunk, tile};
-use super::reading::{Finish, Plan};
+use super::passes::{Results, fill_bunches, held, offender, rows_per_chunk, tile};
+use super::reading::{Plan, Request};
 use super::scores::{Asked, Piece, TokenScores, Unscorable};
 use super::targets::Targets;
 use super::terms::Logit;
@@ -169,7 +169,8 @@ fn score<T: Logit, F: Fold<T>>(
 ) -> Result<Result<PairScores, Refusal>, Stopped> {
     let beside = Beside::serving(asked.columns);
     let counted = targets.counted()?;
-    let plan = |source| Plan { source, targets, counted: &counted, asked, beside };
+    let request = Request { targets, counted: &counted, asked };
+    let plan = |source| Plan { source, request, beside };
     let [new, base] = [models.new, models.base].map(plan);
     let (count, per_row) = (new.rows().min(base.rows()), targets.per_row);
     let row_bytes = 2 * new.source.width() * size_of::<T>();
@@ -222,9 +223,9 @@ fn compare_chunk<T: Logit, F: Fold<T>>(
     for (of_the_base, plan, out, of) in
         [(false, new, to_new, &mut of_new), (true, base, to_base, &mut of_base)]
     {
-        let Held { rows, sought } = held::<T, F>(plan, rows.clone())?;
-        dispatch(Normalise { rows: &rows, width: plan.source.width(), of });
-        if let Some(row) = dispatch(Finish { plan, first, folded: &rows, sought: &sought, out }) {
+        let held = held::<T, F>(plan, rows.clone())?;
+        dispatch(Normalise { rows: &held.rows, width: plan.source.width(), of });
+        if let Some(row) = TokenScores::fill(plan, first, held.all(), out) {
             return Ok(Some((of_the_base, row)));
         }
     }
@@ -297,7 +298,7 @@ fn column<T: Logit>(
     sums: &[Divergence],
 ) -> Result<Vec<f64>, NoMemory> {
     let Some(&of) = pair.needs().first() else {
-        let value = |(row, sums)| if plan.row_counts(row) { pair.of(sums) } else { None };
+        let value = |(row, sums)| if plan.request.row_counts(row) { pair.of(sums) } else { None };
         return memory::collected(sums.iter().enumerate().map(|row| value(row).unwrap_or(f64::NAN)));
     };
     let both = scores.new[of].iter().zip(&scores.base[of]);

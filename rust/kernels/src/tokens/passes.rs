@@ -3,8 +3,8 @@
 
 use super::fold::{BLOCK, Fold, Folded};
 use super::ranks::Sought;
-use super::reading::{Finish, MergeParts, Plan, Read, TILE};
-use super::scores::{TokenScores, Unscorable};
+use super::reading::{MergeParts, Plan, Read, TILE};
+use super::scores::Unscorable;
 use super::terms::Logit;
 use crate::grid::{Pace, Progress, Stopped, chunk, chunks, fill_chunks};
 use crate::memory::{self, NoMemory};
@@ -44,22 +44,49 @@ pub(super) fn fill_bunches<T: Send, R: Send>(
     Ok(found)
 }
 
-/// Scores the rows of a plan with one fold.
-pub(super) fn score<T: Logit, F: Fold<T>>(
+/// What becomes of rows that were read.
+pub(super) trait Results {
+    /// What becomes of some of them.
+    type Piece<'a>: Send
+    where
+        Self: 'a;
+
+    /// The results in pieces of `size` rows, for all of `rows`.
+    fn pieces(
+        &mut self,
+        rows: usize,
+        size: usize,
+        per_row: usize,
+    ) -> impl ExactSizeIterator<Item = Self::Piece<'_>>;
+
+    /// Fills the piece of the rows from `first` on. Returns the first row that is refused.
+    fn fill<T: Logit, F: Fold<T>>(
+        plan: Plan<'_, T>,
+        first: usize,
+        read: Reading<'_, T, F>,
+        piece: Self::Piece<'_>,
+    ) -> Option<usize>;
+}
+
+/// Reads the rows of a plan with one fold, and fills the results. Returns why they cannot be had.
+pub(super) fn score<T: Logit, F: Fold<T>, R: Results>(
     plan: Plan<'_, T>,
+    results: &mut R,
     progress: Progress<'_>,
-) -> Result<Result<TokenScores, Unscorable>, Stopped> {
-    let count = plan.rows();
-    let mut scores = TokenScores::empty(count, plan.targets, plan.asked.columns)?;
+) -> Result<Option<Unscorable>, Stopped> {
     let refused = match plan.source {
-        Source::Made(rows) if rows.shares() => in_strips::<T, F>(plan, &mut scores, progress)?,
-        _ if plan.source.width() > PART => in_parts::<T, F>(plan, &mut scores, progress)?,
-        _ => at_once::<T, F>(plan, &mut scores, progress)?,
+        Source::Made(rows) if rows.shares() => in_strips::<T, F, R>(plan, results, progress)?,
+        _ if plan.source.width() > PART => in_parts::<T, F, R>(plan, results, progress)?,
+        _ => at_once::<T, F, R>(plan, results, progress)?,
     };
-    match refused {
-        Some(row) => Ok(Err(offender(plan.source, row, progress)?)),
-        None => Ok(Ok(scores)),
-    }
+    refused.map(|row| offender(plan.source, row, progress)).transpose()
+}
+
+/// What is known of some rows that were read, one after another.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a, T: Logit, F> {
+    pub rows: &'a [Folded<T, F>],
+    pub sought: &'a [Sought<T::Real>],
 }
 
 /// What is known of some rows, or of one part of each, while they are read.
@@ -73,6 +100,19 @@ impl<T: Logit, F: Fold<T>> Held<T, F> {
         let sought = memory::filled(rows.saturating_mul(per_row), Sought::none())?;
         Ok(Held { rows: memory::filled(rows, Folded::new())?, sought })
     }
+
+    /// What was found in all rows.
+    pub fn all(&self) -> Reading<'_, T, F> {
+        Reading { rows: &self.rows, sought: &self.sought }
+    }
+
+    /// What was found in some of the rows, each of which has `per_row` targets.
+    pub fn reading(&self, rows: Range<usize>, per_row: usize) -> Reading<'_, T, F> {
+        Reading {
+            rows: &self.rows[rows.clone()],
+            sought: &self.sought[rows.start * per_row..rows.end * per_row],
+        }
+    }
 }
 
 /// Reads the rows from `rows.start` on, in parts where they are long.
@@ -80,7 +120,7 @@ pub(super) fn held<T: Logit, F: Fold<T>>(
     plan: Plan<'_, T>,
     rows: Range<usize>,
 ) -> Result<Held<T, F>, NoMemory> {
-    let (width, per_row) = (plan.source.width(), plan.targets.per_row);
+    let (width, per_row) = (plan.source.width(), plan.request.targets.per_row);
     let parts = chunks(width, PART).max(1);
     let mut held = Held::<T, F>::new(rows.len() * parts, per_row)?;
     let mut tile = tile(plan.source)?;
@@ -110,33 +150,33 @@ pub(super) fn rows_per_chunk(row_bytes: usize) -> usize {
     (CHUNK_BYTES / row_bytes.max(1)).clamp(1, CHUNK_ROWS)
 }
 
-/// Reads and scores chunk after chunk of rows. Returns the first row that cannot be scored.
-fn at_once<T: Logit, F: Fold<T>>(
+/// Reads chunk after chunk of rows, and fills its results. Returns the first row that cannot be scored.
+fn at_once<T: Logit, F: Fold<T>, R: Results>(
     plan: Plan<'_, T>,
-    scores: &mut TokenScores,
+    results: &mut R,
     progress: Progress<'_>,
 ) -> Result<Option<usize>, Stopped> {
-    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.targets.per_row);
+    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.request.targets.per_row);
     let row_bytes = (width * size_of::<T>()).max(1);
     let size = rows_per_chunk(row_bytes);
-    let pieces = scores.pieces(count, size, per_row);
+    let pieces = results.pieces(count, size, per_row);
     let mut rows_done = |done: usize| progress((done * size).min(count));
     let bytes = count.saturating_mul(row_bytes);
     let refused = fill_bunches(pieces, bytes, &mut rows_done, |index, out| -> Result<_, NoMemory> {
         let rows = chunk(index, count, size);
         let held = held::<T, F>(plan, rows.clone())?;
-        Ok(dispatch(Finish { plan, first: rows.start, folded: &held.rows, sought: &held.sought, out }))
+        Ok(R::fill(plan, rows.start, held.all(), out))
     })?;
     Ok(refused.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next())
 }
 
 /// As [`at_once`], for rows so long that parts of a row are read by several threads.
-fn in_parts<T: Logit, F: Fold<T>>(
+fn in_parts<T: Logit, F: Fold<T>, R: Results>(
     plan: Plan<'_, T>,
-    scores: &mut TokenScores,
+    results: &mut R,
     progress: Progress<'_>,
 ) -> Result<Option<usize>, Stopped> {
-    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.targets.per_row);
+    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.request.targets.per_row);
     let parts = chunks(width, PART);
     let mut held = Held::<T, F>::new(count.saturating_mul(parts), per_row)?;
     // The first part of each row, then the second of each, and so on.
@@ -154,16 +194,16 @@ fn in_parts<T: Logit, F: Fold<T>>(
     }
     let mut rows_done = |done: usize| progress((done * size).min(count * parts) / parts);
     read_all(plan, items, count.saturating_mul(width), &mut rows_done)?;
-    finish_parts(plan, held, scores, progress)
+    finish_parts(plan, held, results, progress)
 }
 
 /// As [`at_once`], for rows that are computed from what they share: the same columns of all rows, and then the next.
-fn in_strips<T: Logit, F: Fold<T>>(
+fn in_strips<T: Logit, F: Fold<T>, R: Results>(
     plan: Plan<'_, T>,
-    scores: &mut TokenScores,
+    results: &mut R,
     progress: Progress<'_>,
 ) -> Result<Option<usize>, Stopped> {
-    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.targets.per_row);
+    let (count, width, per_row) = (plan.rows(), plan.source.width(), plan.request.targets.per_row);
     let parts = chunks(width, PART);
     let mut held = Held::<T, F>::new(count.saturating_mul(parts), per_row)?;
     let size = plan.source.together(TILE).max(1);
@@ -180,7 +220,7 @@ fn in_strips<T: Logit, F: Fold<T>>(
         let items = memory::collected(folded.zip(sought).enumerate().map(stretch))?;
         read_all(plan, items, count.saturating_mul(STRIP), &mut |_| progress(count * start / width))?;
     }
-    finish_parts(plan, held, scores, progress)
+    finish_parts(plan, held, results, progress)
 }
 
 /// Some rows of which a thread reads some columns.
@@ -207,20 +247,19 @@ fn read_all<T: Logit, F: Fold<T>>(
     Ok(read.into_iter().collect::<Result<(), _>>()?)
 }
 
-/// Puts the parts of rows together and fills the columns.
-fn finish_parts<T: Logit, F: Fold<T>>(
+/// Puts the parts of rows together and fills the results.
+fn finish_parts<T: Logit, F: Fold<T>, R: Results>(
     plan: Plan<'_, T>,
     mut held: Held<T, F>,
-    scores: &mut TokenScores,
+    results: &mut R,
     progress: Progress<'_>,
 ) -> Result<Option<usize>, Stopped> {
-    let (count, per_row) = (plan.rows(), plan.targets.per_row);
+    let (count, per_row) = (plan.rows(), plan.request.targets.per_row);
     dispatch(MergeParts { rows: count, per_row, folded: &mut held.rows, sought: &mut held.sought });
-    let pieces = scores.pieces(count, CHUNK_ROWS, per_row);
+    let pieces = results.pieces(count, CHUNK_ROWS, per_row);
     let refused = fill_bunches(pieces, 0, &mut |_| progress(count), |index, out| {
         let rows = chunk(index, count, CHUNK_ROWS);
-        let sought = &held.sought[rows.start * per_row..rows.end * per_row];
-        dispatch(Finish { plan, first: rows.start, folded: &held.rows[rows], sought, out })
+        R::fill(plan, rows.start, held.reading(rows, per_row), out)
     })?;
     Ok(refused.into_iter().flatten().next())
 }
@@ -252,8 +291,9 @@ mod tests {
     use crate::rows::Table;
     use crate::tokens::columns::{Beside, Column};
     use crate::tokens::moments::MomentSums;
+    use crate::tokens::reading::Request;
     use crate::tokens::scores::tests::logits;
-    use crate::tokens::{Asked, Targets, token_scores};
+    use crate::tokens::{Asked, Targets, TokenScores, token_scores};
 
     fn go(_: usize) -> bool {
         true
@@ -275,21 +315,16 @@ mod tests {
         let classes = [width as i64 - 5];
         let targets = Targets::new(&classes);
         let asked = Asked::from(Column::ALL);
-        let plan = Plan {
-            source: Source::Lent(&table),
-            targets,
-            counted: &[true],
-            asked,
-            beside: Beside::serving(Column::ALL),
-        };
+        let request = Request { targets, counted: &[true], asked };
+        let plan = Plan { source: Source::Lent(&table), request, beside: Beside::serving(Column::ALL) };
         let mut whole = Held::<f32, MomentSums>::new(1, 1).unwrap();
         let (folded, sought) = (&mut whole.rows[..], &mut whole.sought[..]);
         dispatch(Read { plan, first: 0, columns: 0..width, folded, sought, tile: &mut [] });
         let mut scores = TokenScores::empty(1, targets, Column::ALL).unwrap();
         let mut want = TokenScores::empty(1, targets, Column::ALL).unwrap();
-        assert_eq!(in_parts::<_, MomentSums>(plan, &mut scores, &mut go).unwrap(), None);
+        assert_eq!(in_parts::<_, MomentSums, _>(plan, &mut scores, &mut go).unwrap(), None);
         let out = want.pieces(1, 1, 1).next().unwrap();
-        dispatch(Finish { plan, first: 0, folded: &whole.rows, sought: &whole.sought, out });
+        assert_eq!(TokenScores::fill(plan, 0, whole.all(), out), None);
         for &column in Column::ALL {
             let (got, want) = (scores[column][0], want[column][0]);
             // Far below the maximum, the f32 exponentials depend on what they are relative to.

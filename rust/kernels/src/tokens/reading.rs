@@ -15,24 +15,16 @@ use std::ops::Range;
 /// The most rows whose blocks are computed together.
 pub const TILE: usize = 64;
 
-/// The arguments of one call.
+/// What is asked of each row.
 #[derive(Clone, Copy)]
-pub struct Plan<'a, T> {
-    pub source: Source<'a, T>,
+pub struct Request<'a> {
     pub targets: Targets<'a>,
     /// Whether each target counts: [`Targets::counts`], evaluated once.
     pub counted: &'a [bool],
     pub asked: Asked<'a>,
-    /// What its columns need beside sums.
-    pub beside: Beside,
 }
 
-impl<T: Logit> Plan<'_, T> {
-    /// How many rows have targets.
-    pub fn rows(&self) -> usize {
-        self.source.count().min(self.targets.classes.len() / self.targets.per_row.max(1))
-    }
-
+impl Request<'_> {
     /// Whether a target of the row is scored; the others are not even read.
     #[inline(always)]
     pub fn row_counts(&self, row: usize) -> bool {
@@ -43,15 +35,31 @@ impl<T: Logit> Plan<'_, T> {
         }
         any
     }
+}
+
+/// The arguments of one call.
+#[derive(Clone, Copy)]
+pub struct Plan<'a, T> {
+    pub source: Source<'a, T>,
+    pub request: Request<'a>,
+    /// What its columns need beside sums.
+    pub beside: Beside,
+}
+
+impl<T: Logit> Plan<'_, T> {
+    /// How many rows have targets.
+    pub fn rows(&self) -> usize {
+        self.source.count().min(self.request.targets.classes.len() / self.request.targets.per_row.max(1))
+    }
 
     /// Finds the logits of the targets of a row.
     #[inline(always)]
     fn seek(&self, row: usize, sought: &mut [Sought<T::Real>], made: &mut [T]) {
         for (j, sought) in sought.iter_mut().enumerate() {
-            let index = row * self.targets.per_row + j;
+            let index = row * self.request.targets.per_row + j;
             // Another thread may change the targets meanwhile, so their range is checked again.
-            let class = self.targets.classes[index] as usize;
-            if self.counted[index] && class < self.source.width() {
+            let class = self.request.targets.classes[index] as usize;
+            if self.request.counted[index] && class < self.source.width() {
                 let logit = self.source.part(row, class..class + 1, made)[0];
                 *sought = Sought::new(class, logit.real());
             }
@@ -76,7 +84,7 @@ impl<T: Logit, F: Fold<T>> Kernel for Read<'_, T, F> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Read { plan, first, columns, folded, sought, tile } = self;
-        let per_row = plan.targets.per_row;
+        let per_row = plan.request.targets.per_row;
         // A row in memory is read alone, to its end; rows that are computed are read together, block by block.
         let (together, step) = match plan.source.together(TILE) {
             0 => (1, columns.len()),
@@ -88,7 +96,7 @@ impl<T: Logit, F: Fold<T>> Kernel for Read<'_, T, F> {
         while next < folded.len() {
             let (mut rows, mut n) = ([0; TILE], 0);
             while n < together && next < folded.len() {
-                if plan.row_counts(first + next) {
+                if plan.request.row_counts(first + next) {
                     if seeks {
                         plan.seek(first + next, &mut sought[next * per_row..(next + 1) * per_row], tile);
                     }
@@ -169,7 +177,9 @@ impl<T: Logit, F: Fold<T>> Kernel for MergeParts<'_, T, F> {
 /// Fills the columns that were asked for from the rows that were read; the others are empty. Returns the first row that
 /// has no softmax.
 pub struct Finish<'a, T: Logit, F> {
-    pub plan: Plan<'a, T>,
+    pub request: Request<'a>,
+    /// How many classes a row has.
+    pub width: usize,
     pub first: usize,
     pub folded: &'a [Folded<T, F>],
     pub sought: &'a [Sought<T::Real>],
@@ -181,24 +191,23 @@ impl<T: Logit, F: Fold<T>> Kernel for Finish<'_, T, F> {
 
     #[inline(always)]
     fn run<I: Isa>(self) -> Option<usize> {
-        let Finish { plan, first, folded, sought, out } = self;
-        let (per_row, width) = (plan.targets.per_row, plan.source.width());
+        let Finish { request, width, first, folded, sought, out } = self;
+        let Request { targets: Targets { per_row, .. }, counted, asked } = request;
         for (i, folded) in folded.iter().enumerate() {
-            if !plan.row_counts(first + i) {
+            if !request.row_counts(first + i) {
                 continue;
             }
             let Some(row) = folded.finish(width) else { return Some(first + i) };
             for j in 0..per_row {
-                if !plan.counted[(first + i) * per_row + j] {
+                if !counted[(first + i) * per_row + j] {
                     continue;
                 }
                 let target = sought[i * per_row + j].finish();
                 // Columns in the innermost loop: a loop over rows for each of them would be compiled once per column.
-                for &column in plan.asked.columns {
+                for &column in asked.columns {
                     // One entry a target, or one a row.
                     let place = if column.of_target() { i * per_row + j } else { i };
-                    out[column as usize][place] =
-                        column.value::<I>(&row, &target, plan.asked.label_smoothing);
+                    out[column as usize][place] = column.value::<I>(&row, &target, asked.label_smoothing);
                 }
             }
         }

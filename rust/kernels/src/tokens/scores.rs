@@ -2,16 +2,18 @@
 
 use super::columns::{Beside, Column, Folds};
 use super::entropy::EntropySums;
+use super::fold::Fold;
 use super::log_sum_exp::SumExp;
 use super::moments::MomentSums;
-use super::passes::score;
-use super::reading::Plan;
+use super::passes::{Reading, Results, score};
+use super::reading::{Finish, Plan, Request};
 use super::targets::Targets;
 use super::terms::Logit;
 use crate::grid::{Progress, Stopped, chunks};
 use crate::memory::{self, NoMemory};
 use crate::named::Named;
 use crate::rows::Source;
+use crate::simd::dispatch;
 use std::ops::Index;
 
 /// What to compute.
@@ -50,8 +52,27 @@ impl TokenScores {
         Ok(scores)
     }
 
-    /// The columns in pieces of `size` rows.
-    pub(super) fn pieces(
+    /// These scores, of which each counts or not.
+    pub(super) fn with(mut self, counted: Vec<bool>) -> Self {
+        self.counted = counted;
+        self
+    }
+
+    /// The values of one column, to be filled.
+    pub(super) fn column(&mut self, column: Column) -> &mut [f64] {
+        &mut self.columns[column as usize]
+    }
+
+    /// The values of one column, NaN where not counted; empty where it was not asked for.
+    pub fn take(&mut self, column: Column) -> Vec<f64> {
+        std::mem::take(&mut self.columns[column as usize])
+    }
+}
+
+impl Results for TokenScores {
+    type Piece<'a> = Piece<'a>;
+
+    fn pieces(
         &mut self,
         rows: usize,
         size: usize,
@@ -65,14 +86,14 @@ impl TokenScores {
         (0..chunks(rows, size)).map(move |_| parts.each_mut().map(|part| part.next().unwrap_or_default()))
     }
 
-    /// The values of one column, to be filled.
-    pub(super) fn column(&mut self, column: Column) -> &mut [f64] {
-        &mut self.columns[column as usize]
-    }
-
-    /// The values of one column, NaN where not counted; empty where it was not asked for.
-    pub fn take(&mut self, column: Column) -> Vec<f64> {
-        std::mem::take(&mut self.columns[column as usize])
+    fn fill<T: Logit, F: Fold<T>>(
+        plan: Plan<'_, T>,
+        first: usize,
+        read: Reading<'_, T, F>,
+        out: Piece<'_>,
+    ) -> Option<usize> {
+        let (folded, sought, width) = (read.rows, read.sought, plan.source.width());
+        dispatch(Finish { request: plan.request, width, first, folded, sought, out })
     }
 }
 
@@ -127,13 +148,26 @@ pub fn token_scores<T: Logit>(
         return Ok(Err(Unscorable::Target { index }));
     }
     let counted = targets.counted()?;
-    let plan = Plan { source, targets, counted: &counted, asked, beside: Beside::serving(asked.columns) };
-    let scores = match Folds::serving(asked.columns) {
-        Folds::SumExp => score::<T, SumExp>(plan, progress),
-        Folds::EntropySums => score::<T, EntropySums>(plan, progress),
-        Folds::MomentSums => score::<T, MomentSums>(plan, progress),
-    }?;
-    Ok(scores.map(|scores| TokenScores { counted, ..scores }))
+    let request = Request { targets, counted: &counted, asked };
+    let plan = Plan { source, request, beside: Beside::serving(asked.columns) };
+    let mut scores = TokenScores::empty(plan.rows(), targets, asked.columns)?;
+    if let Some(refused) = read(plan, &mut scores, progress)? {
+        return Ok(Err(refused));
+    }
+    Ok(Ok(scores.with(counted)))
+}
+
+/// Reads the rows of a plan with the cheapest fold that serves its columns. Returns why they cannot be scored.
+pub(super) fn read<T: Logit>(
+    plan: Plan<'_, T>,
+    results: &mut impl Results,
+    progress: Progress<'_>,
+) -> Result<Option<Unscorable>, Stopped> {
+    match Folds::serving(plan.request.asked.columns) {
+        Folds::SumExp => score::<T, SumExp, _>(plan, results, progress),
+        Folds::EntropySums => score::<T, EntropySums, _>(plan, results, progress),
+        Folds::MomentSums => score::<T, MomentSums, _>(plan, results, progress),
+    }
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use super::entropy::EntropySums;
 use super::fold::{BLOCK, Fold, Folded, block_max};
 use super::largest_k::LargestK;
 use super::log_sum_exp::SumExp;
-use super::passes::{fill_bunches, held, offender, rows_per_chunk};
-use super::reading::{Finish, Plan};
+use super::passes::{Results, fill_bunches, held, offender, rows_per_chunk};
+use super::reading::{Plan, Request};
 use super::scores::{Asked, Piece, TokenScores, Unscorable};
 use super::targets::Targets;
 use super::terms::Logit;
@@ -138,7 +138,8 @@ fn scored<T: Logit, F: Fold<T>, P: Send>(
     let targets = Targets { mask, ..Targets::new(&classes) };
     let counted = targets.counted()?;
     let asked = Asked::from(columns);
-    let plan = Plan { source, targets, counted: &counted, asked, beside: Beside::default() };
+    let request = Request { targets, counted: &counted, asked };
+    let plan = Plan { source, request, beside: Beside::default() };
     let row_bytes = rows.width() * size_of::<T>();
     let size = rows_per_chunk(row_bytes);
     let mut scores = TokenScores::empty(count, targets, columns)?;
@@ -169,7 +170,7 @@ fn finished<'a, T: Logit, F: Fold<T>>(
     let first = rows.start;
     let held = held::<T, F>(plan, rows)?;
     let out = piece.each_mut().map(|column| &mut **column);
-    let refused = dispatch(Finish { plan, first, folded: &held.rows, sought: &held.sought, out });
+    let refused = TokenScores::fill(plan, first, held.all(), out);
     let log_z = std::mem::take(&mut piece[Column::LogZ as usize]);
     Ok(refused.map_or(Ok(&*log_z), Err))
 }

@@ -8,7 +8,9 @@ pub const LANES: usize = 32;
 /// How many terms are added to a lane in its own precision before it is added to an f64 total.
 pub const STEPS: usize = 2;
 /// Lanes of the f64 totals.
-pub const WIDE: usize = 8;
+const WIDE: usize = 8;
+/// Groups of [`STEPS`] terms a lane that are computed before they are added to the totals.
+pub const GROUPS: usize = 4;
 
 /// An element type of logits, with the type in which its exponentials are computed.
 pub trait Logit: Element + Default {
@@ -218,86 +220,115 @@ pub trait Terms<const K: usize> {
 pub fn sums_of_terms<I: Isa, T: Logit, F: Terms<K>, const K: usize>(block: &[T], max: T::Real) -> [f64; K] {
     let (body, tail) = block.as_chunks::<LANES>();
     let (groups, rest) = body.as_chunks::<STEPS>();
-    let mut wide = [[0.0; WIDE]; K];
-    for group in groups {
-        let mut lanes = started::<T, F, K>();
-        for chunk in group {
-            add::<I, T, F, K>(&mut lanes, chunk, max);
+    let start = started::<T::Real, F, K>();
+    let mut totals = Totals::<T::Real, K>::new();
+    for groups in groups.chunks(GROUPS) {
+        for (lanes, group) in totals.lanes.iter_mut().zip(groups) {
+            *lanes = start;
+            for chunk in group {
+                *lanes = added::<I, T, F, K>(lanes, chunk, max);
+            }
         }
-        fold_lanes(&mut wide, lanes);
+        totals.add(groups.len());
     }
-    let mut lanes = started::<T, F, K>();
+    let mut last = start;
     for chunk in rest {
-        add::<I, T, F, K>(&mut lanes, chunk, max);
+        last = added::<I, T, F, K>(&last, chunk, max);
     }
     if !tail.is_empty() {
-        let last = filled(tail);
-        for i in 0..LANES {
-            add_one::<I, T, F, K>(&mut lanes, i, last[i], max);
-        }
+        last = added::<I, T::Real, F, K>(&last, &filled(tail), max);
     }
-    fold_lanes(&mut wide, lanes);
-    let mut sums = [0.0; K];
-    for k in 0..K {
-        sums[k] = tree64(wide[k]);
-    }
-    sums
+    totals.lanes[0] = last;
+    totals.add(1);
+    totals.finish()
 }
+
+/// The lanes of `K` sums.
+pub type Lanes<R, const K: usize> = [[R; LANES]; K];
 
 /// The lanes before anything was added.
 #[inline(always)]
-fn started<T: Logit, F: Terms<K>, const K: usize>() -> [[T::Real; LANES]; K] {
-    let start = F::start::<T::Real>();
-    let mut lanes = [[T::Real::default(); LANES]; K];
+fn started<R: Exponential, F: Terms<K>, const K: usize>() -> Lanes<R, K> {
+    let start = F::start::<R>();
+    let mut lanes = [[R::default(); LANES]; K];
     for k in 0..K {
         lanes[k] = [start[k]; LANES];
     }
     lanes
 }
 
+/// The lanes with the terms of a chunk added.
 #[inline(always)]
-fn add<I: Isa, T: Logit, F: Terms<K>, const K: usize>(
-    lanes: &mut [[T::Real; LANES]; K],
+fn added<I: Isa, T: Logit, F: Terms<K>, const K: usize>(
+    lanes: &Lanes<T::Real, K>,
     chunk: &[T; LANES],
     max: T::Real,
-) {
+) -> Lanes<T::Real, K> {
+    let mut next = [[T::Real::default(); LANES]; K];
     for i in 0..LANES {
-        add_one::<I, T, F, K>(lanes, i, chunk[i].real(), max);
+        let mut sums = [T::Real::default(); K];
+        for k in 0..K {
+            sums[k] = lanes[k][i];
+        }
+        sums = F::add::<I, T::Real>(sums, chunk[i].real(), max);
+        for k in 0..K {
+            next[k][i] = sums[k];
+        }
     }
+    next
 }
 
-/// Adds the terms of `x` to lane `i`.
-#[inline(always)]
-fn add_one<I: Isa, T: Logit, F: Terms<K>, const K: usize>(
-    lanes: &mut [[T::Real; LANES]; K],
-    i: usize,
-    x: T::Real,
-    max: T::Real,
-) {
-    let mut sums = [T::Real::default(); K];
-    for k in 0..K {
-        sums[k] = lanes[k][i];
-    }
-    sums = F::add::<I, T::Real>(sums, x, max);
-    for k in 0..K {
-        lanes[k][i] = sums[k];
-    }
+/// `K` sums: their totals in f64, and the lanes of the groups that are not yet in them.
+///
+/// The lanes of a few groups are written to memory, in the first-level cache, before any of them is added up. If each group
+/// were added up at once, the compiler would take the `K` sums for a vector, and move single lanes between registers.
+pub struct Totals<R, const K: usize> {
+    pub lanes: [Lanes<R, K>; GROUPS],
+    wide: [[f64; WIDE]; K],
 }
 
-/// Halves the lanes until [`WIDE`] are left, and adds these to the f64 totals.
-#[inline(always)]
-pub fn fold_lanes<R: Real, const K: usize>(wide: &mut [[f64; WIDE]; K], mut lanes: [[R; LANES]; K]) {
-    for k in 0..K {
-        let mut half = LANES / 2;
-        while half >= WIDE {
-            for i in 0..half {
-                lanes[k][i] = lanes[k][i] + lanes[k][i + half];
+impl<R: Real + Default, const K: usize> Totals<R, K> {
+    /// Before anything was added.
+    #[inline(always)]
+    pub fn new() -> Self {
+        Totals { lanes: [[[R::default(); LANES]; K]; GROUPS], wide: [[0.0; WIDE]; K] }
+    }
+
+    /// Adds the first `groups` to the totals.
+    #[inline(always)]
+    pub fn add(&mut self, groups: usize) {
+        for k in 0..K {
+            let mut wide = self.wide[k];
+            for lanes in self.lanes.iter().take(groups) {
+                add_lanes(&mut wide, &lanes[k]);
             }
-            half /= 2;
+            self.wide[k] = wide;
         }
-        for i in 0..WIDE {
-            wide[k][i] += lanes[k][i].to_f64();
+    }
+
+    /// The sums of everything that was added.
+    #[inline(always)]
+    pub fn finish(&self) -> [f64; K] {
+        let mut sums = [0.0; K];
+        for k in 0..K {
+            sums[k] = tree64(self.wide[k]);
         }
+        sums
+    }
+}
+
+/// Halves the lanes until [`WIDE`] are left, and adds these to f64 totals.
+#[inline(always)]
+fn add_lanes<R: Real + Default>(wide: &mut [f64; WIDE], lanes: &[R; LANES]) {
+    let (mut half, mut quarter) = ([R::default(); LANES / 2], [R::default(); WIDE]);
+    for i in 0..LANES / 2 {
+        half[i] = lanes[i] + lanes[i + LANES / 2];
+    }
+    for i in 0..WIDE {
+        quarter[i] = half[i] + half[i + WIDE];
+    }
+    for i in 0..WIDE {
+        wide[i] += quarter[i].to_f64();
     }
 }
 

@@ -10,9 +10,10 @@ use steelyard_kernels::rows::{Source, Table};
 use steelyard_kernels::simd::{self, Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{
-    Asked, Batch, CodedRows, Column, Exponential, Logit, Loss, Models, PairColumn, Per, Sketch, Sketched,
-    Targets, Totals, Transform, Transformed, Unit, coded_length, encode_rows, pair_scores, sketch_kl,
-    stratified_perplexity, sum_batch, token_gradients, token_scores, token_scores_from_hidden, token_sketch,
+    Asked, Batch, CodedRows, Column, Exponential, Logit, Loss, Models, PairColumn, Per, Placed, Sketch,
+    Sketched, Targets, Totals, Transform, Transformed, Unit, coded_length, encode_rows, join_shards,
+    pair_scores, sketch_kl, stratified_perplexity, sum_batch, token_gradients, token_scores,
+    token_scores_from_hidden, token_shard, token_sketch,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -20,6 +21,9 @@ pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "float64", scores::<f64>),
     entry("tokens.token_scores", "bfloat16", scores::<Bf16>),
     entry("tokens.token_scores", "float16", scores::<F16>),
+    entry("tokens.shards", "float32", shards::<f32>),
+    entry("tokens.shards", "float64", shards::<f64>),
+    entry("tokens.shards", "bfloat16", shards::<Bf16>),
     entry("tokens.transformed", "float32", transformed::<f32, f32>),
     entry("tokens.transformed", "float64", transformed::<f64, f64>),
     entry("tokens.gradients", "float32", gradients::<f32>),
@@ -62,6 +66,41 @@ fn scores<T: Draw + Logit>(n: usize) -> Run {
         let counted = digest.of("counted");
         for one in scores.counted {
             counted.word(one.into());
+        }
+    })
+}
+
+/// The rows of `scores`, whose classes lie in two shards.
+fn shards<T: Draw + Logit>(n: usize) -> Run {
+    let width = n.clamp(2, WIDEST);
+    let (rows, cut) = (n / width, width / 3 + 1);
+    let parts: [Vec<T>; 2] = [tame(rows * cut, 52), tame(rows * (width - cut), 53)];
+    let targets: Vec<i64> = words(rows, 54).map(|word| (word % width as u64) as i64).collect();
+    Box::new(move |digest| {
+        let columns =
+            [Column::Nll, Column::LogZ, Column::Top, Column::Margin, Column::Varentropy, Column::MeanLogit];
+        let asked = Asked { columns: &columns, label_smoothing: 0.0 };
+        let mut logits = vec![0.0; rows];
+        let shards = [0, cut].map(|start| {
+            let (part, end) = if start == 0 { (&parts[0], cut) } else { (&parts[1], width) };
+            let own = |class: i64| (start as i64..end as i64).contains(&class);
+            let local: Vec<i64> =
+                targets.iter().map(|&class| if own(class) { class - start as i64 } else { 0 }).collect();
+            let table = given(Table::new(part, end - start).ok_or("rows of no class"));
+            let read = token_shard(Source::Lent(&table), Targets::new(&local), asked, &mut |_| true);
+            let shard = given(given(read));
+            for (i, &class) in targets.iter().enumerate() {
+                if own(class) {
+                    logits[i] = shard.logits[i];
+                }
+            }
+            shard.rows
+        });
+        let placed = [Placed { start: 0, rows: &shards[0] }, Placed { start: cut, rows: &shards[1] }];
+        let joined = join_shards(&placed, &logits, width, Targets::new(&targets), asked, &mut |_| true);
+        let scores = given(given(joined));
+        for column in columns {
+            digest.of(column.name()).doubles(&scores[column]);
         }
     })
 }
