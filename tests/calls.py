@@ -777,6 +777,11 @@ def _(n: int) -> Any:
     return [-uniform(n, i) for i in range(4)]
 
 
+@row("preference.kl", "preference.kl", call=lambda d: sy.preference.kl(*d))
+def _(n: int) -> Any:
+    return [-uniform(n, i) for i in range(2)]
+
+
 @row("preference_loss: a sweep", "preference_loss", call=lambda d: sy.preference_loss(*d, beta=[0.1, 0.2, 0.3, 0.4]))
 def _(n: int) -> Any:
     return [-uniform(n, i) for i in range(4)]

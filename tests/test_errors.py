@@ -120,6 +120,11 @@ CALLS = [
          "label_smoothing": 0.1, "ignore_index": None, "progress": False},
     ),
     Call(
+        "preference.kl",
+        sy.preference.kl,
+        {"policy": -X, "reference": -Y, "estimator": "k2"} | ROWS | INTERVAL,
+    ),
+    Call(
         "token_scores of a shard",
         sy.token_scores,
         {"logits": LOGITS, "targets": TARGETS, "vocabulary": range(3, 3 + LOGITS.shape[-1]), "columns": "entropy",

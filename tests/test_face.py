@@ -40,7 +40,7 @@ ROOMS = {
     },
     "calibration": {"Reliability", "ReliabilityState"},
     "uncertainty": {"Comparison", "Ranking", "BootstrapEstimate", "EstimateState"},
-    "preference": {"PreferenceLoss"},
+    "preference": {"PreferenceLoss", "kl"},
 }
 # Names kept for capabilities that most calls of this release do not have.
 LATER = {"strata", "by", "average", "max_t", "convention", "strategy", "mode"}

@@ -252,3 +252,24 @@ def test_all_types_of_log_probabilities(loss: Any) -> None:
     wide, narrow = scored(columns, loss=loss), scored([c.astype(np.float32) for c in columns], loss=loss)
     assert wide.losses.tobytes() == narrow.losses.tobytes()
     assert wide.loss.value == narrow.loss.value
+
+
+def test_a_pair_that_does_not_count_or_has_no_slope_takes_no_interval_away() -> None:
+    """The largest slope of a score, times the steepest loss of another pair, would say that all losses are equal."""
+    lengths = ([4] * 4, [4] * 4)
+    chosen, rejected, where = [-3.0, -5, -4, -7], [-6.0, -5, -9, -8], [True, True, True, False]
+    got = sy.preference_loss(chosen, rejected, loss="orpo", lengths=lengths, where=where)
+    alone = sy.preference_loss(chosen[:3], rejected[:3], loss="orpo", lengths=([4] * 3, [4] * 3))
+    assert (got.loss.value, got.loss.low, got.loss.high) == (alone.loss.value, alone.loss.low, alone.loss.high)
+    assert got.loss.low is not None
+    assert got.reward_margin.low is not None
+    rng = np.random.default_rng(3)
+    references = [-rng.uniform(80, 400, 2000) for _ in range(2)]
+    policies = [reference + rng.normal(size=2000) for reference in references]
+    policies[1][0] = references[1][0] - 12  # one rejected answer that fell, whose loss is 0
+    columns = [column.astype(np.float32) for column in (*policies, *references)]
+    found = sy.preference_loss(*columns, divergence="forward-kl")
+    assert found.loss.low is not None
+    same = sy.preference_loss(*columns, divergence="forward-kl", gradients=False)
+    assert same.grad_chosen is None
+    assert same.loss == found.loss

@@ -80,6 +80,11 @@ def _exp(x: mpmath.mpf) -> mpmath.mpf:
     return mpmath.exp(min(max(x, -1e4), 1e4))
 
 
+def _bend(x: mpmath.mpf) -> mpmath.mpf:
+    with mpmath.workprec(mpmath.mp.prec + 2 * abs(int(mpmath.mag(x))) if x and mpmath.isfinite(x) else mpmath.mp.prec):
+        return mpmath.expm1(min(x, 1e4)) - min(x, 1e4)
+
+
 def _cos(x: mpmath.mpf) -> mpmath.mpf:
     return mpmath.cos(x) if mpmath.isfinite(x) else mpmath.mpf("nan")
 
@@ -180,6 +185,7 @@ def _binomial_reference(inputs: Inputs) -> Outputs:
 CASES = [
     _function("exp", _core.math_exp, _exp, _float64(760.0), 0.9),
     _function("exp32", _core.math_exp32, _exp, _float64(110.0, lambda x: x.clip(-200, 200)), 0.92, "float32"),
+    _function("bend", _core.math_bend, _bend, _float64(760.0), 90.0),
     _function("expm1", _core.math_expm1, lambda x: mpmath.expm1(min(x, 1e4)), _float64(760.0), 0.95),
     _function("log", _core.math_log, _log, _float64(1e6), 0.8),
     _function("log1p", _core.math_log1p, _log1p, _float64(1e6), 0.8),

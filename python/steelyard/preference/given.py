@@ -156,12 +156,18 @@ def as_columns(given: dict[str, Any]) -> list[NDArray[Any]]:
 
 
 def blanked(columns: list[NDArray[Any]], rows: Rows) -> tuple[list[NDArray[Any]], NDArray[np.bool_] | None]:
-    """Return the columns in one dtype, with 0 where a pair does not count, and the mask of these pairs, if any."""
+    """Return the columns in one dtype, with -1 where a pair does not count, and the mask of these pairs, if any.
+
+    -1 is an ordinary log-probability for every loss; 0 would be that of an empty or certain answer.
+    """
     if len({column.dtype for column in columns}) > 1:
         columns = [to_float64(column) for column in columns]
     if rows.keep is None:
         return columns, None
-    return [np.where(rows.keep, column, column.dtype.type(0)) for column in columns], ~rows.keep
+    blanks = (
+        np.uint16(0xBF80) if column.dtype == np.uint16 else column.dtype.type(-1) for column in columns
+    )  # bfloat16
+    return [np.where(rows.keep, column, blank) for column, blank in zip(columns, blanks, strict=True)], ~rows.keep
 
 
 def _digits(dtype: np.dtype[Any]) -> int:
@@ -176,9 +182,9 @@ def step(column: NDArray[Any], dtype: np.dtype[Any]) -> float:
     return math.ldexp(1.0, math.frexp(largest)[1] - _digits(dtype)) if largest else 0.0
 
 
-def warn_rounded(columns: Sequence[NDArray[Any]]) -> None:
+def warn_rounded(columns: Sequence[NDArray[Any]], called: Sequence[str] = COLUMNS) -> None:
     """Warn how far a 16-bit type rounds log-probabilities of this size: by half a step at the median of a sample."""
-    for column, name in zip(columns, COLUMNS[: len(columns)], strict=True):
+    for column, name in zip(columns, called[: len(columns)], strict=True):
         if column.dtype.itemsize != 2:
             continue
         size = np.abs(to_float64(column[:: max(1, len(column) // 4096)]))

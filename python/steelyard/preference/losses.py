@@ -13,7 +13,7 @@ from .._arrays import aligned
 from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, choice, confidence_of, flag
 from .._progress import Progress, reporter
-from .._registries import names
+from .._registries import REGISTRIES, names
 from .._rows import Selection
 from .._strides import side_by_side
 from .given import (
@@ -111,9 +111,10 @@ def preference_loss(
     loss : {"dpo", "robust", "hinge", "ipo", "exo_pair", "discopop", "apo_zero", "apo_down", "nca_pair", ...}
         The formula; see above. "ipo" takes summed log-probabilities, and ``beta`` is its tau (the convention of the
         paper and of torchtune; TRL averages over tokens). "dpo" with ``label_smoothing`` is the conservative DPO of the
-        reference implementation (TRL ignores the parameter there). The other names are TRL's; "bco_pair" has the shift
-        0 in its DPOTrainer, and a running mean of the rewards in its BCOTrainer. The gradient of "exo_pair", and that
-        of "apo_down" for the chosen answer, are products of more factors, within 8 ulp.
+        reference implementation (TRL ignores the parameter there), and is TRL's "sigmoid". The other names are TRL's,
+        but for "ipo_norm", which is TRL's "ipo"; "bco_pair" has the shift 0 in its DPOTrainer, and a running mean of
+        the rewards in its BCOTrainer. The gradient of "exo_pair", and that of "apo_down" for the chosen answer, are
+        products of more factors, within 8 ulp.
     beta : float or array of float, shape [K]
         Above 0. With an array, each value is a problem of its own. The other numbers below may be arrays too: of
         several arrays, which have one length, each place is a problem.
@@ -130,14 +131,15 @@ def preference_loss(
         The margin that "simpo" and "alphapo" aim at, at least 0, by default 0.5 (as in torchtune; TRL states it in the
         same unit, Liger subtracts it outside: the same number).
     alpha : float, optional
-        For "alphapo" the bend of the reward, by default 0.25 (0: "simpo"); for the divergence "alpha" in [0, 1), by
-        default 0.5 (0: "forward-kl").
+        For "alphapo" the bend of the reward, any number, by default 0.25 (0: "simpo"); for the divergence "alpha" in
+        [0, 1), by default 0.5 (0: "forward-kl").
     sft : float, optional
         The weight of the chosen answer's negative log-likelihood in "cpo", at least 0, by default 1. It is summed over
         tokens, as in the paper (TRL averages it over the tokens of the batch).
     lengths : tuple (chosen, rejected) of arrays of whole numbers, shape [n], optional
-        The numbers of tokens of the answers, for the losses of means over tokens. The mean of an empty answer is 0, and
-        so is its gradient.
+        The numbers of tokens of the answers, for the losses of means over tokens; 0 only where the log-probability is
+        0. The mean of an empty answer is 0, and so is its gradient. ("orpo" takes it for certain: its log-odds,
+        infinite by the formula, are cut off at 691.)
     divergence : {"reverse-kl", "forward-kl", "js", "alpha"}
         What the policy is charged for leaving the reference, for losses with a reference and without lengths (f-DPO;
         TRL's f_divergence_type, which leaves out the constant that makes scores 0 at policy = reference). Exponents
@@ -216,12 +218,15 @@ def preference_loss(
     tokens = None if lengths is None else token_counts(lengths, columns, rows.keep)
     warn_rounded(columns)
     columns, absent = blanked(columns, rows)
+    # Where scores stand between log-probabilities and the loss, only gradients tell how far rounding moves the loss.
+    scores = divergence != "reverse-kl" or REGISTRIES["preference.loss"][loss].columns != ("reference",)
     scored = [
         _core.preference_loss(
-            columns, loss=loss, parameters=setting, gradients=gradients, lengths=tokens, progress=reporter(progress)
+            columns, loss=loss, parameters=setting, gradients=gradients or scores, lengths=tokens,
+            progress=reporter(progress),
         )
         for setting in settings
-    ]
+    ]  # fmt: skip
 
     def column(arrays: Sequence[Floats], blank: float) -> Floats:
         """One output for every setting, with ``blank`` where a pair does not count; read-only like all results."""
@@ -244,27 +249,36 @@ def preference_loss(
     # All extremes are finite: the core refuses what is not.
     nats = max(step(column, dtype) for column, dtype in zip(columns, types, strict=True))
     moved = [nats * (of["stretch"] or 1.0) for of in scored]  # so far at most what the loss compares
-    largest = [float(np.fmax.reduce(of["losses"], initial=0.0)) for of in scored]
-    slopes = (
-        _core.preference_steepest(loss, largest=value, parameters=setting)
-        for value, setting in zip(largest, settings, strict=True)
-    )
+    if scores:
+        slopes = _largest_slopes(grad_chosen, grad_rejected)
+    else:
+        largest = [float(np.fmax.reduce(of["losses"], initial=0.0)) for of in scored]
+        slopes = [
+            _core.preference_steepest(loss, largest=value, parameters=setting)
+            for value, setting in zip(largest, settings, strict=True)
+        ]
     steps = {
         "margin": tuple(setting["beta"] * far for setting, far in zip(settings, moved, strict=True)),
-        "loss": tuple(slope * far for slope, far in zip(slopes, moved, strict=True)),
+        "loss": tuple(slope * nats for slope in slopes),
     }
     return PreferenceLoss(
         losses=losses,
-        grad_chosen=grad_chosen,
-        grad_rejected=grad_rejected,
+        grad_chosen=grad_chosen if gradients else None,
+        grad_rejected=grad_rejected if gradients else None,
         rewards_chosen=rewards_chosen,
         rewards_rejected=rewards_rejected,
         counted=np.ones(len(columns[0]), np.bool_) if rows.keep is None else rows.keep,
         saturated=np.array(saturated, np.int64) if sweep else saturated[0],
-        # Pairs that do not count were passed to the core as zeros, which it counted as empty answers.
-        empty=scored[0]["empty"] - sum(rows.left_out.values()),
+        empty=scored[0]["empty"],
         left_out=rows.left_out,
         _steps=steps,
         _rows=rows,
         _confidence=confidence,
     )
+
+
+def _largest_slopes(*gradients: Floats | None) -> list[float]:
+    """How steep the loss of any pair is at most, for each setting."""
+    found = [np.abs(gradient).max(axis=0).reshape(-1) for gradient in gradients if gradient is not None]
+    slopes: list[float] = np.maximum.reduce(found).tolist()
+    return slopes

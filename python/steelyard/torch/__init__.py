@@ -11,6 +11,7 @@ from .convert import convert_state_dict
 from .linear_losses import linear_cross_entropy
 from .lion import Lion
 from .losses import cross_entropy
+from .preference import preference_loss
 from .scheduler import LRScheduler
 from .scoring import token_log_probs
 from .sgd import SGD
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SGD", "Adam", "AdamW", "LRScheduler", "Lion", "Perplexity", "clip_grad_norm_", "clip_grad_value_",
     "clip_grads_with_norm_", "convert_state_dict", "cross_entropy", "get_total_norm", "linear_cross_entropy",
-    "token_log_probs",
+    "preference_loss", "token_log_probs",
 ]  # fmt: skip
 
 

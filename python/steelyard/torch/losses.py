@@ -106,12 +106,12 @@ def as_tensor(words: Any, like: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(words).view(like.dtype)[: like.numel()].view(like.shape)
 
 
-def refuse_second_order() -> None:
+def refuse_second_order(name: str = "cross_entropy", instead: str = "torch.nn.functional.cross_entropy") -> None:
     """Refuse to be differentiated twice: the gradient would be taken for a constant, which it is not."""
     if torch.is_grad_enabled():
         raise RuntimeError(
-            "cross_entropy: expected backward without create_graph=True, since its gradient is not differentiated "
-            "again; torch.nn.functional.cross_entropy can be"
+            f"{name}: expected backward without create_graph=True, since its gradient is not differentiated "
+            f"again; {instead} can be"
         )
 
 

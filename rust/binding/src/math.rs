@@ -128,6 +128,19 @@ pub fn math_exp32<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound
     Ok(copied(py, &out)?.reshape(shape)?.into_any())
 }
 
+/// exp(x) - 1 - x of a float64 array, without cancellation near 0.
+#[pyfunction]
+pub fn math_bend<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let values = arrays::slice::<f64>(x, "x")?;
+    let out = call(py, None, values.len(), |progress| {
+        let mut out = memory::filled(values.len(), 0.0)?;
+        fill_rows([&mut out[..]], progress, |rows, [part]| math::map(math::Bend, &values[rows], part))?;
+        Ok(out)
+    })?;
+    let shape = x.cast::<PyUntypedArray>()?.shape().to_vec();
+    Ok(copied(py, &out)?.reshape(shape)?.into_any())
+}
+
 /// base to the power n, the nearest float64 between 1e-290 and 1e290.
 #[pyfunction]
 pub fn math_powi(py: Python<'_>, base: f64, n: u64) -> Given<f64> {

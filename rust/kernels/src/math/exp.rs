@@ -184,10 +184,25 @@ pub fn expm1_64<I: Isa>(x: f64) -> f64 {
     if x == 0.0 { x } else { value } // keeps the sign of zero
 }
 
+/// `exp(x) - 1 - x` over the whole range, without cancellation near zero: never negative, and infinite where `exp(x)` is.
+/// Error below 1e-14 of it.
+#[inline(always)]
+pub fn bend64<I: Isa>(x: f64) -> f64 {
+    let distance = if x < 0.0 { x } else { -x };
+    let near = if distance < -709.0 { -709.0 } else { distance };
+    let (power, bend) = exp_and_bend64::<I>(near);
+    // For x > 0 it is exp(x) (1 - exp(-x) - x exp(-x)), whose second factor is x^2 - (1 + x) bend(-x) near 0.
+    let rest = I::fma64(near, near, -(bend * (1.0 - near)));
+    // Far from 0 nothing cancels; the limit keeps infinity from being subtracted from itself.
+    let far = (exp64::<I>(x) - 1.0) - if x > 1000.0 { 1000.0 } else { x };
+    let right = if x > 1.0 { far } else { rest / power };
+    if x <= 0.0 { bend + (near - x) } else { right }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check::{assert_nan_stays, sweep32, ulp32, ulp64};
-    use super::super::{Exp, Exp32, Expm1, Function, map};
+    use super::super::{Bend, Exp, Exp32, Expm1, Function, map};
     use super::*;
 
     struct Nonpositive32;
@@ -303,6 +318,23 @@ mod tests {
             let error = (f64::from(z[i]) - want).abs();
             assert!(error <= 1e-6 * want + 1e-45, "{:e}: {:e} {want:e}", single[i], z[i]);
         }
+    }
+
+    #[test]
+    fn the_bend_has_its_digits_on_both_sides_of_zero() {
+        let sizes = (0..60_000).map(|i| 700.0 * libm::exp(-f64::from(i) * 1e-3));
+        let x: Vec<f64> = sizes.flat_map(|x| [x, -x]).collect();
+        let mut y = vec![0.0; x.len()];
+        map(Bend, &x, &mut y);
+        for (x, y) in x.into_iter().zip(y) {
+            let want = if x > 0.5 { (libm::exp(x) - 1.0) - x } else { bend(x) };
+            assert!((y - want).abs() <= 1e-14 * want, "{x:e}: {y:e} {want:e}");
+        }
+        let mut out = [0.0; 6];
+        map(Bend, &[0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, 710.0, -1e300], &mut out);
+        assert_eq!(out, [0.0, 0.0, f64::INFINITY, f64::INFINITY, f64::INFINITY, 1e300]);
+        map(Bend, &[f64::NAN], &mut out[..1]);
+        assert!(out[0].is_nan());
     }
 
     #[test]

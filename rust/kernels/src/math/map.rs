@@ -1,6 +1,6 @@
 //! Functions of one number, applied to an array or to a single value at the current instruction-set level.
 
-use super::{exp32, exp64, expm1_64, log1p_64, log64};
+use super::{bend64, exp32, exp64, expm1_64, log1p_64, log64};
 use crate::simd::{Isa, Kernel, dispatch};
 
 /// A function of one number, written once for every instruction set.
@@ -32,6 +32,10 @@ function!(
 function!(
     /// [`expm1_64`] as a [`Function`].
     Expm1, f64, expm1_64
+);
+function!(
+    /// [`bend64`] as a [`Function`].
+    Bend, f64, bend64
 );
 function!(
     /// [`log64`] as a [`Function`].
@@ -120,6 +124,7 @@ mod tests {
     fn every_level_gives_the_same_bits() {
         levels_agree(|| Exp);
         levels_agree(|| Expm1);
+        levels_agree(|| Bend);
         levels_agree(|| Log);
         levels_agree(|| Log1p);
     }

@@ -25,10 +25,12 @@ mod trig;
 mod whole;
 
 pub use erf::erfc;
-pub use exp::{exp_and_bend32, exp_and_bend64, exp32, exp32_nonpositive, exp64, exp64_nonpositive, expm1_64};
+pub use exp::{
+    bend64, exp_and_bend32, exp_and_bend64, exp32, exp32_nonpositive, exp64, exp64_nonpositive, expm1_64,
+};
 pub use gamma::lgamma;
 pub use log::{log1p_64, log1p64_unit, log64};
-pub use map::{Exp, Exp32, Expm1, Function, Log, Log1p, exp, expm1, log, log1p, map};
+pub use map::{Bend, Exp, Exp32, Expm1, Function, Log, Log1p, exp, expm1, log, log1p, map};
 pub use pow::{Powers, exceeds, powi};
 pub use tanh::{tanh32, tanh64};
 pub(crate) use trig::{angle, sin};

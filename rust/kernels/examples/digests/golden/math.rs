@@ -3,13 +3,14 @@
 use super::inputs::{Draw, tame, wild, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::math::{
-    self, Exp, Exp32, Expm1, Function, Log, Log1p, beta, binomial, normal, student_t,
+    self, Bend, Exp, Exp32, Expm1, Function, Log, Log1p, beta, binomial, normal, student_t,
 };
 
 pub const TABLE: &[Entry] = &[
     entry("math.exp", "float32", |n| map32(n, || Exp32)),
     entry("math.exp", "float64", |n| map64(n, || Exp)),
     entry("math.expm1", "float64", |n| map64(n, || Expm1)),
+    entry("math.bend", "float64", |n| map64(n, || Bend)),
     entry("math.log", "float64", |n| map64(n, || Log)),
     entry("math.log1p", "float64", |n| map64(n, || Log1p)),
     scalars("math.special", special),

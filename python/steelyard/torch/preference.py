@@ -1,0 +1,149 @@
+"""Preference losses of tensors, with their exact gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._mode import standard_mode
+from .._options import choice
+from ..errors import type_error, value_error
+from ..preference import preference_loss as losses_of_pairs
+from ._tensors import DTYPES, dtype_name
+from .losses import REDUCTIONS, Reduction, refuse_second_order
+
+__all__ = ["preference_loss"]
+
+COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
+
+
+class _PreferenceLoss(torch.autograd.Function):
+    """The losses of pairs, in float64; the columns are the policy's and, where there are any, the reference's."""
+
+    @staticmethod
+    def forward(ctx: Any, options: dict[str, Any], *columns: torch.Tensor) -> torch.Tensor:
+        found = losses_of_pairs(*(column.detach() for column in columns), gradients=True, **options)
+        assert found.grad_chosen is not None
+        assert found.grad_rejected is not None
+        ctx.save_for_backward(*(torch.from_numpy(grad.copy()) for grad in (found.grad_chosen, found.grad_rejected)))
+        ctx.columns = [(column.dtype, column.device) for column in columns]
+        return torch.from_numpy(found.losses.copy())
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        refuse_second_order("preference_loss", "a formula in torch's own functions")
+        slopes = ctx.saved_tensors
+        found: list[torch.Tensor | None] = [None]  # the options
+        for i, (dtype, device) in enumerate(ctx.columns):
+            # The losses depend on the policy's log-probability less the reference's.
+            sign = 1.0 if i < 2 else -1.0
+            wanted = ctx.needs_input_grad[i + 1]
+            found.append((sign * slope.double().cpu() * slopes[i % 2]).to(dtype).to(device) if wanted else None)
+        return tuple(found)
+
+
+@standard_mode
+def preference_loss(
+    policy_chosen: torch.Tensor,
+    policy_rejected: torch.Tensor,
+    reference_chosen: torch.Tensor | None = None,
+    reference_rejected: torch.Tensor | None = None,
+    *,
+    loss: str = "dpo",
+    beta: float = 0.1,
+    label_smoothing: float | None = None,
+    shift: float | None = None,
+    temperature: float | None = None,
+    gamma: float | None = None,
+    alpha: float | None = None,
+    sft: float | None = None,
+    lengths: tuple[Any, Any] | None = None,
+    divergence: str = "reverse-kl",
+    reduction: Reduction = "mean",
+) -> torch.Tensor:
+    """Compute a preference loss that can be differentiated: :func:`steelyard.preference_loss` of tensors.
+
+    The losses, their formulas and the parameters of each are those of :func:`steelyard.preference_loss`, computed in
+    float64; gradients are exact, not those of rounded intermediate results. What requires grad gets its gradient: the
+    policy's log-probabilities, and the reference's where they require it as well.
+
+    Parameters
+    ----------
+    policy_chosen, policy_rejected : tensor of floats, shape [n]
+        Log-probabilities of whole answers under the policy: of ``[B, T, V]`` logits,
+        ``-cross_entropy(logits.transpose(1, 2), labels, reduction="none").sum(-1)`` gives them without a log-softmax.
+        On another device than the CPU, they are copied to it, and gradients back: a few numbers a pair.
+    reference_chosen, reference_rejected : tensor of floats, shape [n], or None
+        The same under the reference; None for losses without one.
+    loss : str
+        The name of the loss: "dpo", "ipo", "simpo", ...
+    beta : float
+        Above 0.
+    label_smoothing, shift, temperature, gamma, alpha, sft : float, optional
+        The parameters of the loss, as :func:`steelyard.preference_loss` takes them; one number each, since a sweep has
+        no one gradient.
+    lengths : tuple (chosen, rejected), optional
+        The numbers of tokens, for losses of means over tokens.
+    divergence : str
+        As in :func:`steelyard.preference_loss`. Losses and gradients grow with the exponential of a log-ratio there,
+        and beyond 88 they are infinite in float32: keep such columns in float64.
+    reduction : {"mean", "sum", "none"}
+        What becomes of the pairs' losses.
+
+    Returns
+    -------
+    tensor
+        The loss, or with ``reduction="none"`` that of each pair; float32, or float64 for float64 columns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no tensor of floats, and as :func:`steelyard.preference_loss` does; there is no second derivative.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from steelyard.torch import preference_loss
+    >>> chosen = torch.tensor([-0.5, -10.0, -1.0], requires_grad=True)
+    >>> reference = torch.tensor([-0.5, -10.1, -0.1]), torch.tensor([-0.1, -20.1, -0.1])
+    >>> loss = preference_loss(chosen, torch.tensor([-0.1, -30.0, -21.0]), *reference, beta=0.1)
+    >>> round(loss.item(), 4)
+    0.3778
+    >>> loss.backward()
+    >>> chosen.grad.round(decimals=4).tolist()
+    [-0.016699999570846558, -0.008999999612569809, -0.004000000189989805]
+
+    Notes
+    -----
+    TRL and torchtune compute in the columns' own type, which in 16 bits makes a log-probability of -300 uncertain by 1.
+    """
+    choice(reduction, "reduction", REDUCTIONS)
+    given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
+    columns = [_column(x, name) for x, name in zip(given, COLUMNS, strict=True) if x is not None or name in COLUMNS[:2]]
+    if (reference_chosen is None) != (reference_rejected is None):
+        missing = COLUMNS[2] if reference_chosen is None else COLUMNS[3]
+        raise value_error(missing, "log-probabilities of the reference for both answers, or for none", "None")
+    numbers: dict[str, Any] = {
+        "beta": beta, "label_smoothing": label_smoothing, "shift": shift, "temperature": temperature, "gamma": gamma,
+        "alpha": alpha, "sft": sft,
+    }  # fmt: skip
+    for name, value in numbers.items():
+        if value is not None and np.ndim(value):
+            raise value_error(name, "one number, since a sweep has no one gradient", "several", "call once for each")
+    options = {"loss": loss, "lengths": lengths, "divergence": divergence, **numbers}
+    losses: torch.Tensor = _PreferenceLoss.apply(options, *columns)
+    kind = torch.float64 if any(column.dtype == torch.float64 for column in columns) else torch.float32
+    reduced = {"none": lambda: losses, "sum": losses.sum, "mean": losses.mean}[reduction]()
+    return reduced.to(kind).to(policy_chosen.device)
+
+
+def _column(x: object, name: str) -> torch.Tensor:
+    """A column of floats on the CPU, through which gradients flow back to where it came from."""
+    if not isinstance(x, torch.Tensor):
+        raise type_error(name, "a tensor", type(x).__name__)
+    if x.layout is not torch.strided or x.device.type == "meta" or x.dtype not in dict(DTYPES):
+        expected = f"a dense tensor of {', '.join(known for _, known in DTYPES)}"
+        raise type_error(name, expected, f"one of {dtype_name(x.dtype)} on {x.device}")
+    return x.cpu()

@@ -1,0 +1,131 @@
+"""``steelyard.torch.preference_loss``: values and gradients of every loss, also where the reference requires grad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import logsigmoid
+
+import steelyard as sy
+from steelyard._registries import REGISTRIES
+from steelyard.torch import cross_entropy, preference_loss
+
+LOSSES = list(REGISTRIES["preference.loss"])
+
+
+def columns(dtype: torch.dtype = torch.float64, n: int = 7) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    found = [-5 - 10 * torch.rand(n, generator=generator, dtype=torch.float64) for _ in range(4)]
+    return [column.to(dtype).requires_grad_() for column in found]
+
+
+def options_of(loss: str, n: int = 7) -> tuple[int, dict[str, Any]]:
+    """How many columns a loss reads, and its other arguments."""
+    reads = REGISTRIES["preference.loss"][loss].columns
+    lengths = {"lengths": (np.arange(3, 3 + n), np.arange(5, 5 + n))} if "lengths" in reads else {}
+    return 4 if "reference" in reads else 2, {"loss": loss, "beta": 0.3, **lengths}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_values_and_gradients_are_those_of_the_call_without_torch(loss: str) -> None:
+    reads, options = options_of(loss)
+    given = columns()[:reads]
+    want = sy.preference_loss(*(x.detach().numpy() for x in given), **options)
+    got = preference_loss(*given, reduction="none", **options)
+    assert got.detach().numpy().tobytes() == want.losses.tobytes()
+    slope = torch.linspace(0.5, 2.0, len(got), dtype=torch.float64)
+    got.backward(slope)
+    assert want.grad_chosen is not None
+    assert want.grad_rejected is not None
+    for i, x in enumerate(given):
+        sign, grad = (1.0 if i < 2 else -1.0), (want.grad_chosen, want.grad_rejected)[i % 2]
+        assert x.grad is not None
+        assert torch.equal(x.grad, sign * slope * torch.from_numpy(grad.copy()))
+
+
+def test_numbers_of_every_kind() -> None:
+    given = columns()
+    want = preference_loss(*given, beta=0.5, label_smoothing=0.25)
+    for kind in (np.float32, np.float64, np.array, torch.tensor):
+        assert preference_loss(*given, beta=kind(0.5), label_smoothing=kind(0.25)) == want
+
+
+@pytest.mark.parametrize("loss", [name for name in LOSSES if name != "hinge"])
+def test_gradcheck(loss: str) -> None:
+    reads, options = options_of(loss)
+    assert torch.autograd.gradcheck(lambda *x: preference_loss(*x, reduction="none", **options), columns()[:reads])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dpo_is_torchs_formula(dtype: torch.dtype) -> None:
+    mine, theirs = columns(dtype), columns(dtype)
+    got = preference_loss(*mine, beta=0.1)
+    want = -logsigmoid(0.1 * ((theirs[0] - theirs[1]) - (theirs[2] - theirs[3]))).mean()
+    got.backward()
+    want.backward()
+    assert got.dtype == dtype
+    torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-6)
+    for a, b in zip(mine, theirs, strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert a.grad.dtype == dtype
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(preference_loss(*columns(dtype), reduction="sum"), 7 * preference_loss(*columns(dtype)))
+
+
+def test_only_what_requires_grad_gets_one() -> None:
+    given = columns()
+    given[2].requires_grad_(False)
+    given[3].requires_grad_(False)
+    preference_loss(*given).backward()
+    assert given[0].grad is not None
+    assert given[2].grad is None
+    assert not preference_loss(*(x.detach() for x in given)).requires_grad
+
+
+def test_from_logits_through_the_token_scorer() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 3, 11, 40, generator=generator, dtype=torch.float64).requires_grad_()
+    labels = torch.randint(0, 40, (2, 3, 11), generator=generator)
+    labels[:, :, 8:] = -100
+
+    def sums(log_probs: torch.Tensor) -> torch.Tensor:
+        return (log_probs * (labels != -100)).sum(-1)
+
+    ours = sums(-cross_entropy(logits.movedim(-1, 1), labels, reduction="none"))
+    reference = -30 * torch.ones(2, 3, dtype=torch.float64)
+    got = preference_loss(*ours, *reference)
+    got.backward()
+    again = logits.detach().clone().requires_grad_()
+    plain = sums(torch.log_softmax(again, -1).gather(-1, labels.clamp(min=0)[..., None])[..., 0])
+    want = -logsigmoid(0.1 * ((plain[0] - plain[1]) - (reference[0] - reference[1]))).mean()
+    want.backward()
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(logits.grad, again.grad)
+
+
+def test_what_is_refused() -> None:
+    given = columns()
+    with pytest.raises(RuntimeError, match="preference_loss: expected backward without create_graph=True"):
+        preference_loss(*given).backward(create_graph=True)
+    with pytest.raises(TypeError, match="policy_chosen: expected a tensor; got list"):
+        preference_loss([0.0], *given[1:])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="policy_rejected: expected a dense tensor of"):
+        preference_loss(given[0], torch.ones(7, dtype=torch.int64), *given[2:])
+    with pytest.raises(ValueError, match="reference_rejected: expected log-probabilities of the reference for both"):
+        preference_loss(*given[:3])
+    for name in ("beta", "label_smoothing"):
+        for sweep in ([0.1, 0.2], [0.1], torch.tensor([0.1, 0.2])):
+            with pytest.raises(ValueError, match=f"{name}: expected one number, since a sweep has no one gradient"):
+                preference_loss(*given, **{name: sweep})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="where"):
+        preference_loss(*given, where=[True] * 7)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="loss: expected one of"):
+        preference_loss(*given, loss="dpa")
+    with pytest.raises(ValueError, match="reduction: expected one of"):
+        preference_loss(*given, reduction="average")  # type: ignore[arg-type]
+    for x in given:
+        assert x.grad is None
