@@ -335,7 +335,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         {"strata": [*"aabbcc"], "sampling": SUB({"a": 2, "b": 1})},
     ),
     (
-        "m: expected numbers of draws for strata that the rows have; got one for 'd'",
+        "m: expected numbers of draws for strata that the rows have (with by=, those of every group); got one for 'd'",
         {"strata": [*"aabbcc"], "sampling": SUB({"a": 2, "b": 1, "c": 1, "d": 2})},
     ),
     (
