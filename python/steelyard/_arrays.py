@@ -31,9 +31,8 @@ from ._strides import coded, coded_objects, converted, kept, listed, near, side_
 from .errors import shown, type_error, value_error
 
 __all__ = [
-    "aligned", "booleans", "codes", "describe", "flat_ids", "floats", "id_column", "integers", "is_tensor", "items",
-    "labels", "names_of",
-    "one_of", "plain", "shape_of", "to_float64",
+    "aligned", "booleans", "codes", "describe", "first_index", "flat_ids", "floats", "id_column", "integers",
+    "is_tensor", "items", "labels", "names_of", "one_of", "plain", "shape_of", "to_float64",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -180,6 +179,12 @@ def _what(array: Array) -> str:
     """Describe for an error message what a refused array holds."""
     kind = array.dtype.kind
     return _objects(array) if kind == "O" else WORDS.get(kind) or describe(array)
+
+
+def first_index(bad: Mask) -> tuple[int, ...]:
+    """The index of the first entry of a mask that is True; that of a single one is 0."""
+    bad = np.atleast_1d(bad)
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
 
 
 def _present(missing: Mask | None, name: str, expected: str, fix: str = "", rows: Mask | None = None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core, _intervals
-from .._arrays import aligned, booleans, flat_ids, floats, shape_of, to_float64
+from .._arrays import aligned, booleans, first_index, flat_ids, floats, shape_of, to_float64
 from .._estimate import Estimate
 from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, choice, confidence_of
@@ -123,9 +123,9 @@ def kl(
 def _refuse(bad: NDArray[np.bool_], x: NDArray[np.float64], name: str, expected: str, fix: str = "") -> None:
     """Raise for the first bad value of ``x``, if there is one."""
     if bad.any():
-        place = np.unravel_index(int(np.argmax(bad)), x.shape)
+        place = first_index(bad.reshape(x.shape))
         fix = "nan_policy='omit' leaves it out" if np.isnan(x[place]) else fix
-        raise value_error(name, expected, f"{x[place]} at index {[int(i) for i in place]}", fix)
+        raise value_error(name, expected, f"{x[place]} at index {list(place)}", fix)
 
 
 def _terms(d: NDArray[np.float64], estimator: Estimator) -> NDArray[np.float64]:

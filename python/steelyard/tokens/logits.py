@@ -207,30 +207,23 @@ def token_scores(
     codes = baseline.coded(x.shape[:-1], x.shape[-1]) if isinstance(baseline, KLBase) else None
     t = targets_of(targets, x, "logits")
     rows = x.shape[:-1]
-    if vocabulary is not None:
-        if baseline is not None:
-            raise value_error("baseline", "None where logits are a shard of the vocabulary", shown(baseline))
-        single: Reals = np.float64 if x.dtype == np.float64 else np.float32
-        return read_shard(
-            partial(_core.token_scores, x), t, vocabulary, n_classes=x.shape[-1], name="logits", rows=rows,
-            ignore_index=ignore_index, where=where, precision=precision_of(single),
-            options={
-                "columns": columns_of_shard(columns),
-                **transform_of(
-                    single, x.shape[-1], bias=bias, scale=scale, softcap=softcap, temperature=temperature
-                ),
-                "label_smoothing": fraction(label_smoothing, "label_smoothing"), "progress": reporter(progress),
-            },
-        )  # fmt: skip
-    asked, pairs = asked_of(columns, baseline)
+    if vocabulary is not None and baseline is not None:
+        raise value_error("baseline", "None where logits are a shard of the vocabulary", shown(baseline))
+    asked, pairs = asked_of(columns, baseline) if vocabulary is None else (columns_of_shard(columns), ())
     base = codes if baseline is None or of_file else floats(baseline, "baseline", contiguous=False, table=True)
     # The type in which exponentials are computed, and in which the steps of a transformation are rounded.
     real: Reals = np.float64 if np.float64 in (x.dtype, getattr(base, "dtype", None)) else np.float32
     options = {
-        "columns": asked, **counting(t, ignore_index, where),
+        "columns": asked,
         **transform_of(real, x.shape[-1], bias=bias, scale=scale, softcap=softcap, temperature=temperature),
         "label_smoothing": fraction(label_smoothing, "label_smoothing"), "progress": reporter(progress),
     }  # fmt: skip
+    if vocabulary is not None:
+        return read_shard(
+            partial(_core.token_scores, x), t, vocabulary, n_classes=x.shape[-1], name="logits", rows=rows,
+            ignore_index=ignore_index, where=where, precision=precision_of(real), options=options,
+        )  # fmt: skip
+    options |= counting(t, ignore_index, where)
     if baseline is None:
         counted, found = _core.token_scores(x, t, **options)
         values = shaped(asked, found, t.shape, rows)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
+from .._arrays import first_index
 from .._lazy import lazy
 from .._mode import standard_mode_methods
 from .._result import Result
@@ -173,7 +174,7 @@ class TokenScores(Result):
         log_z = self.log_z[..., None] if self.several else self.log_z
         bad = {"nll": ~(self.nll >= 0) & self.counted, "log_z": np.isnan(log_z) & self.counted}
         name = "nll" if bad["nll"].any() else "log_z"
-        first = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(bad[name])))
+        first = first_index(bad[name])
         expected = {"nll": "0 or more", "log_z": "a number"}[name]
         first = first[:-1] if self.several and name == "log_z" else first
         got = f"{np.atleast_1d(getattr(self, name))[first]} at index {list(first)}"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
+from .._arrays import first_index
 from .._mode import standard_mode_methods
 from .._options import whole
 from ..errors import shown, type_error, value_error
@@ -169,9 +170,7 @@ class TokenShard:
             raise value_error("n_vocab", f"at least {next_class}, as shards have classes", str(classes))
         beyond = self.counted & (self.targets >= classes)
         if beyond.any():
-            index = [int(at[0]) for at in np.nonzero(np.atleast_1d(beyond))]
-            got = f"{np.atleast_1d(self.targets)[tuple(index)]} at index {index}"
-            raise value_error("targets", f"class indices below n_vocab = {classes}", got)
+            raise _refused(self.targets, beyond, f"class indices below n_vocab = {classes}")
 
     def __repr__(self) -> str:
         classes, n = ", ".join(map(_span, self._spans())), int(np.count_nonzero(self.counted))
@@ -194,6 +193,12 @@ def _span(classes: range) -> str:
 
 def _missing(start: int, stop: int) -> str:
     return _span(range(start, stop)) if start < stop else ""
+
+
+def _refused(targets: NDArray[np.int64], bad: NDArray[np.bool_], expected: str) -> ValueError:
+    """The error for the first target that is bad."""
+    index = first_index(bad)
+    return value_error("targets", expected, f"{np.atleast_1d(targets)[index]} at index {list(index)}")
 
 
 def columns_of_shard(columns: Any) -> Sequence[str]:
@@ -236,8 +241,7 @@ def read_shard(
         counted = np.array(counted & (t != checked["ignore_index"]))
     below = counted & (t < 0)
     if below.any():
-        index = [int(at[0]) for at in np.nonzero(np.atleast_1d(below))]
-        raise value_error("targets", "class indices from 0 up", f"{np.atleast_1d(t)[tuple(index)]} at index {index}")
+        raise _refused(t, below, "class indices from 0 up")
     own = (t >= vocabulary.start) & (t < vocabulary.stop)
     # The rows of other shards' targets are read, too; as their target any class will do.
     local = np.array(np.where(own, t - vocabulary.start, 0))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, _intervals
-from .._arrays import aligned, booleans, flat_ids, floats, shape_of, to_float64
+from .._arrays import aligned, booleans, first_index, flat_ids, floats, shape_of, to_float64
 from .._clusters import codes_of_all
 from .._columns import Mask
 from .._estimate import Estimate
@@ -65,11 +65,6 @@ class Tokens(NamedTuple):
         return cls(name, np.ascontiguousarray(nll), None)
 
 
-def _place(shape: tuple[int, ...], bad: Mask) -> str:
-    """The index of the first entry of a mask."""
-    return str([int(i) for i in np.unravel_index(int(np.argmax(bad)), shape)])
-
-
 def _same_tokens(new: Tokens, base: Tokens) -> None:
     """Refuse scores that cannot be of the same tokens."""
     shape = base.nll.shape
@@ -82,7 +77,7 @@ def _same_tokens(new: Tokens, base: Tokens) -> None:
     everything = np.ones(shape, np.bool_)
     own, other = (everything if side.counted is None else side.counted for side in (new, base))
     if (own != other).any():
-        got = f"another at index {_place(shape, own != other)}"
+        got = f"another at index {list(first_index(own != other))}"
         raise value_error(new.name, f"the same counted tokens as {base.name}", got, "score both with the same targets")
 
 
@@ -90,15 +85,15 @@ def _check(side: Tokens, keep: Mask) -> None:
     """Refuse NLL that are none, and infinite ones, of which no ratio is known."""
     values = to_float64(side.nll)
     if (bad := keep & np.isnan(values)).any():
-        got = f"nan at index {_place(values.shape, bad)}"
+        got = f"nan at index {list(first_index(bad))}"
         fix = 'use nan_policy="omit" to leave it out and count it, or where='
         raise value_error(side.name, "negative log-likelihoods", got, fix)
     if (bad := keep & (values < 0)).any():
-        got = f"{values[bad][0]} at index {_place(values.shape, bad)}"
+        got = f"{values[bad][0]} at index {list(first_index(bad))}"
         fix = "of log-probabilities pass the negative"
         raise value_error(side.name, "negative log-likelihoods in nats, 0 or more", got, fix)
     if (bad := keep & ~np.isfinite(values)).any():
-        got = f"inf at index {_place(values.shape, bad)}"
+        got = f"inf at index {list(first_index(bad))}"
         fix = "the perplexity is infinite; leave such tokens out of both with where="
         raise value_error(side.name, "finite negative log-likelihoods, as a ratio needs", got, fix)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _core
+from .._arrays import first_index
 from .._estimate import Estimate
 from .._options import Confidence, choice
 from .._registries import names, titles
@@ -34,7 +35,7 @@ def broadcast(given: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
 
 def place(bad: NDArray[np.bool_]) -> tuple[tuple[int, ...], str]:
     """The index of the first entry that is bad, and how a message says it; nothing is said of a single number."""
-    i = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(bad)))
+    i = first_index(bad)
     return i, f" at index {i[0] if len(i) == 1 else i}" if bad.ndim else ""
 
 

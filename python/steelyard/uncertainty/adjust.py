@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _intervals
+from .._arrays import first_index
 from .._mode import standard_mode
 from .._options import choice, number
 from .._registries import names
@@ -91,7 +92,7 @@ def _check(p: Floats, places: list[str] | None = None) -> None:
     bad = ~((p >= 0.0) & (p <= 1.0))
     if not bad.any():
         return
-    i = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(bad)))
+    i = first_index(bad)
     at = f"at index {i[0] if len(i) == 1 else i}" if places is None else places[i[0]]
     fix = "leave it out: it was not tested" if np.isnan(np.atleast_1d(p)[i]) else ""
     raise value_error("p_values", "numbers inside [0, 1]", f"{np.atleast_1d(p)[i]} {at}", fix)
