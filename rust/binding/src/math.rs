@@ -1,12 +1,12 @@
 //! Elementary functions and distributions of numbers or of float64 arrays.
 
-use crate::arrays::{self, Fresh, copied};
+use crate::arrays::{self, Fresh, Item, copied};
 use crate::call::{call, call_quick};
 use crate::give::{Give, Given, value_error};
 use numpy::{PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use steelyard_kernels::grid::fill_rows;
-use steelyard_kernels::math::{self, beta, binomial, normal, student_t};
+use steelyard_kernels::math::{self, Function, beta, binomial, normal, student_t};
 use steelyard_kernels::memory;
 
 /// A number, or the elements of an array, as an argument.
@@ -118,23 +118,25 @@ functions! {
 /// exp(x) of a float32 array, to below 1 ulp of float32.
 #[pyfunction]
 pub fn math_exp32<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let values = arrays::slice::<f32>(x, "x")?;
-    let out = call(py, None, values.len(), |progress| {
-        let mut out = memory::filled(values.len(), 0.0)?;
-        fill_rows([&mut out[..]], progress, |rows, [part]| math::map(math::Exp32, &values[rows], part))?;
-        Ok(out)
-    })?;
-    let shape = x.cast::<PyUntypedArray>()?.shape().to_vec();
-    Ok(copied(py, &out)?.reshape(shape)?.into_any())
+    mapped::<f32, _>(py, x, || math::Exp32)
 }
 
 /// exp(x) - 1 - x of a float64 array, without cancellation near 0.
 #[pyfunction]
 pub fn math_bend<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let values = arrays::slice::<f64>(x, "x")?;
+    mapped::<f64, _>(py, x, || math::Bend)
+}
+
+/// A function of each element of an array, several at once.
+fn mapped<'py, T: Item + Default + numpy::Element, F: Function<T>>(
+    py: Python<'py>,
+    x: &Bound<'py, PyAny>,
+    function: impl Fn() -> F + Sync,
+) -> PyResult<Bound<'py, PyAny>> {
+    let values = arrays::slice::<T>(x, "x")?;
     let out = call(py, None, values.len(), |progress| {
-        let mut out = memory::filled(values.len(), 0.0)?;
-        fill_rows([&mut out[..]], progress, |rows, [part]| math::map(math::Bend, &values[rows], part))?;
+        let mut out = memory::filled(values.len(), T::default())?;
+        fill_rows([&mut out[..]], progress, |rows, [part]| math::map(function(), &values[rows], part))?;
         Ok(out)
     })?;
     let shape = x.cast::<PyUntypedArray>()?.shape().to_vec();

@@ -123,9 +123,7 @@ impl<T: Logit, F: Fold<T>> Folded<T, F> {
         let row = Row { max: self.max.to_f64(), sums, top, second, mean: self.total / width as f64 };
         (sums.sum_exp >= 1.0).then_some(row)
     }
-}
 
-impl<T: Logit, F: Fold<T>> Folded<T, F> {
     /// What some of the classes leave of a row: the state in f64. `None` where there is a NaN or +inf.
     #[inline(always)]
     pub fn kept(&self) -> Option<[f64; KEPT]> {

@@ -209,7 +209,8 @@ impl<'a> Walk<'a> {
         self.below[stratum] += 1.0;
         if self.steps.is_multiple_of(ANEW) {
             self.logs.fill([0.0; 2]);
-            for (&size, &below) in self.rows.sizes.iter().zip(&self.below) {
+            // A stratum without rows has no draws.
+            for (&size, &below) in self.rows.sizes.iter().zip(&self.below).filter(|(size, _)| **size > 0.0) {
                 add(&self.angles, &mut self.logs, 1.0, (size, below, below));
             }
         } else {
@@ -276,7 +277,7 @@ impl Counted {
     /// The least variance of the number of draws up to one of the rows from `begin` to `end`, with so many rows of each
     /// stratum before them.
     fn least_variance(&self, below: &[f64], begin: usize, end: usize) -> f64 {
-        let of = |size: f64, below: f64| below * (1.0 - below / size);
+        let of = |size: f64, below: f64| if size > 0.0 { below * (1.0 - below / size) } else { 0.0 };
         let mut variance = self.sizes.iter().zip(below).map(|(&size, &below)| of(size, below)).sum::<f64>();
         let mut least = f64::INFINITY;
         // A row changes the variance by 1 - (2 below + 1)/size of its stratum; its own stratum alone knows `below`.
@@ -320,8 +321,8 @@ mod tests {
         listed.iter().filter(|pair| pair.0 <= limit + 1e-9).map(|pair| pair.1).sum()
     }
 
-    fn listed(of: Vec<u32>, place: Place, values: &[f64]) -> Vec<(f64, f64)> {
-        let mut sizes = vec![0.0; of.iter().max().map_or(0, |&last| last as usize + 1)];
+    fn listed(of: Vec<u32>, count: usize, place: Place, values: &[f64]) -> Vec<(f64, f64)> {
+        let mut sizes = vec![0.0; count];
         for &stratum in &of {
             sizes[stratum as usize] += 1.0;
         }
@@ -357,7 +358,7 @@ mod tests {
         for of in [[0, 1, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1, 1], [0, 1, 2, 2, 1, 0, 0]] {
             for (rank, part) in [(0, 0.0), (0, 0.4), (2, 0.5), (3, 0.0), (3, 0.25), (5, 0.9), (6, 0.0)] {
                 let place = place(7, rank, part);
-                let found = listed(of.to_vec(), place, &values);
+                let found = listed(of.to_vec(), 3, place, &values);
                 let all = enumerated(&of, place, &values);
                 for limit in all.iter().map(|pair| pair.0) {
                     let (got, want) = (up_to(&found, limit), up_to(&all, limit));
@@ -371,7 +372,7 @@ mod tests {
     fn one_stratum_is_binomial_for_any_number_of_rows() {
         for (n, rank) in [(7, 3), (100, 50), (2000, 30), (5001, 2500), (20_000, 19_990)] {
             let values: Vec<f64> = (0..n).map(|i| i as f64).collect();
-            let found = listed(vec![0; n], place(n, rank, 0.0), &values);
+            let found = listed(vec![0; n], 1, place(n, rank, 0.0), &values);
             for i in (0..n).step_by(n / 50 + 1) {
                 let want = binomial::sf(rank as u64, n as u64, (i + 1) as f64 / n as f64);
                 assert!((up_to(&found, i as f64) - want).abs() < 2e-14, "{n} {rank} {i}");
@@ -385,7 +386,7 @@ mod tests {
         let values: Vec<f64> = (0..n).map(|i| i as f64).collect();
         let of: Vec<u32> = (0..n).map(|i| u32::from(i >= 1990)).collect();
         // The order statistic at 1989 is the largest draw of the first 1,990 rows.
-        let found = listed(of, place(n, 1989, 0.0), &values);
+        let found = listed(of, 2, place(n, 1989, 0.0), &values);
         for back in 0..20 {
             let want = crate::math::powi(1.0 - f64::from(back) / 1990.0, 1990);
             assert!((up_to(&found, f64::from(1989 - back)) - want).abs() < 1e-13, "{back}");
