@@ -45,11 +45,17 @@ pub fn rows_by_value(values: &[f64], pace: &mut Pace<'_>) -> Result<Vec<u32>, St
     Ok(memory::collected(items.iter().map(|&item| item as u32))?)
 }
 
-/// A number of which the order is that of the values.
-fn key(value: f64) -> u64 {
+/// A number of which the order is that of the values by [`f64::total_cmp`].
+#[inline(always)]
+pub fn key(value: f64) -> u64 {
     let bits = value.to_bits();
     // The sign of what is positive is set, and all bits of what is negative are turned over.
     bits ^ (((bits as i64 >> 63) as u64) | 1 << 63)
+}
+
+/// The value of a [`key`].
+pub fn of_key(key: u64) -> f64 {
+    f64::from_bits(if key >> 63 == 1 { key ^ 1 << 63 } else { !key })
 }
 
 /// The keys of some values, counted from the least: `rest` bits of them are below the leading ones.
@@ -178,6 +184,13 @@ mod tests {
                 let got = rows_by_value(values, &mut Pace::new(&mut |_| true)).unwrap();
                 assert!(got == compared(values), "n = {n}, column {kind}");
             }
+        }
+    }
+
+    #[test]
+    fn a_key_has_its_value() {
+        for column in columns(1000) {
+            assert!(column.iter().all(|value| of_key(key(*value)).to_bits() == value.to_bits()));
         }
     }
 

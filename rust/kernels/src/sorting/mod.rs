@@ -3,6 +3,7 @@
 mod by_value;
 
 pub use by_value::rows_by_value;
+pub(crate) use by_value::{key, of_key};
 
 use crate::grid::{CHUNK, Pace, Stopped};
 use crate::memory;

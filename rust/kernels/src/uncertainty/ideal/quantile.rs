@@ -14,7 +14,7 @@ use crate::uncertainty::Design;
 use crate::uncertainty::influence::{jackknife_acceleration, skewness_of_many};
 use crate::uncertainty::limits::Method;
 use crate::uncertainty::no_estimate::{Ended, NoEstimate, answer};
-use crate::uncertainty::ordered::{Data, Second, between, position};
+use crate::uncertainty::ordered::{Data, Second, between, position, reach};
 use crate::uncertainty::paired::Wide;
 
 /// The stratum of each row, inside `0..count`, and the number of strata.
@@ -62,7 +62,7 @@ fn quantile_or_ended(
         return Err(NoEstimate::EqualReplicates { n: 0 }.into());
     }
     let standard_error = deviation(&listed, value);
-    let rounding = 8.0 * f64::EPSILON * data.reach;
+    let rounding = 8.0 * f64::EPSILON * reach((values[0], values[values.len() - 1]));
     let acceleration = match (question.method, &counted) {
         (Method::Bca, None) => acceleration(values, q, rounding),
         (Method::Bca, Some(counted)) => stratified_acceleration(values, q, counted, value, rounding)?,

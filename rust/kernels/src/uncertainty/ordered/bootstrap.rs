@@ -1,9 +1,9 @@
 //! The bootstrap of a statistic of sorted rows.
 
-use super::data::{Data, Second};
+use super::data::{Checked, Data, Second, reach};
 use super::window::Window;
 use super::{OrderStatistic, Sample};
-use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks, threads};
+use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream};
 use crate::simd::scalar;
@@ -16,8 +16,6 @@ use crate::uncertainty::{Bootstrap, Correction, Design, Method, NoEstimate, Opti
 
 /// Row visits per chunk of work: so many are worth handing to a thread.
 const VISITS: usize = 1 << 17;
-/// The same of draws that are only counted near a quantile.
-const DRAWS: usize = 1 << 19;
 /// The most groups of units that the acceleration leaves out in turn. With fewer units each is left out alone.
 pub(in crate::uncertainty) const GROUPS: usize = 500;
 
@@ -68,29 +66,54 @@ fn bootstrap_or_ended(
     if !drawing.proportional() {
         return Err(NoEstimate::UnevenShares { most: MOST_COUNTED }.into());
     }
-    let data = Data::of_columns(columns, second, design, &mut |_| progress(0))?;
+    let checked = Checked::of_columns(columns, second, design, &mut |_| progress(0))?;
     let of_type = statistic.of_column(columns[0])?;
     let statistic = of_type.as_deref().unwrap_or(statistic);
-    let work = Work { statistic, data: &data, design, drawing };
-    let value = work.value(|_, counts| counts.fill(1))?;
-    let count = options.count as usize;
-    let mut replicates = work.replicates(count, options.seed, progress)?;
+    let (count, random) = (options.count as usize, (options.seed, options.count));
+    let plain = matches!(design, Design::Rows) && drawing.plain();
+    let window = match statistic.level().filter(|_| plain) {
+        Some(level) => Window::of(columns[0], checked.range, level, &mut |_| progress(0))?,
+        None => None,
+    };
+    let near = match &window {
+        Some(window) => Some((window.of_all(), window.replicates(random, &mut *progress)?)),
+        None => None,
+    };
+    // All rows are sorted only where not all replicates are in the window, or some rows have to be left out.
+    let sorted = match &near {
+        Some((_, replicates))
+            if options.method != Method::Bca && replicates.iter().all(|x| x.is_finite()) =>
+        {
+            None
+        }
+        Some(_) | None => Some(checked.sorted(columns, &mut |_| progress(0))?),
+    };
+    let work = sorted.as_ref().map(|data| Work { statistic, data, design, drawing });
+    let (value, mut replicates) = match (near, &work) {
+        (Some(near), None) => near,
+        (near, Some(work)) => {
+            let replicates = near.map(|(_, replicates)| replicates);
+            (work.value(|_, counts| counts.fill(1))?, work.replicates(random, replicates, progress)?)
+        }
+        (None, None) => return Err(NoEstimate::NoReplicates.into()), // without a window rows are sorted
+    };
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }
-    rescaled(drawing, work.units(), value, &mut replicates);
+    let rows = columns[0].len();
+    let units = if let Design::Clusters { count, .. } = design { count } else { rows };
+    rescaled(drawing, units, value, &mut replicates);
     if count > 1 && replicates.iter().all(|&other| other == replicates[0]) {
         return Err(NoEstimate::EqualReplicates { n: count }.into());
     }
     let mut after = |_| progress(count);
-    let tie = scalar(|| statistic.rounding(data.reach));
-    let units = drawing.sample(work.units());
-    let mut correction = Correction { tie, units, ..Correction::default() };
-    if options.method == Method::Bca {
-        let parts = drawing.parts(work.units(), GROUPS)?;
-        correction.acceleration = work.acceleration(&parts, value, correction.tie, &mut after)?;
+    let tie = scalar(|| statistic.rounding(reach(checked.range)));
+    let mut correction = Correction { tie, units: drawing.sample(units), ..Correction::default() };
+    if let (Method::Bca, Some(work)) = (options.method, &work) {
+        let parts = drawing.parts(units, GROUPS)?;
+        correction.acceleration = work.acceleration(&parts, value, tie, &mut after)?;
     }
-    concluded(value, (replicates, None), correction, data.range, false, options, &mut after)
+    concluded(value, (replicates, None), correction, checked.range, false, options, &mut after)
 }
 
 /// A statistic with the data and the units that are resampled.
@@ -113,31 +136,21 @@ impl Work<'_> {
         }
     }
 
-    /// The statistic of each replicate.
-    fn replicates(&self, count: usize, seed: u64, progress: Progress<'_>) -> Result<Vec<f64>, Ended> {
-        let stream = |replicate| Stream::new(seed, Domain::Bootstrap, replicate as u32);
-        let counting = |replicate, room: &mut [u32], counts: &mut [u32]| {
-            self.drawing.count(stream(replicate), room, counts);
+    /// The statistic of each replicate. Those of `near` that are numbers are known already.
+    fn replicates(
+        &self,
+        (seed, count): (u64, u32),
+        near: Option<Vec<f64>>,
+        progress: Progress<'_>,
+    ) -> Result<Vec<f64>, Ended> {
+        let counting = |replicate: usize, room: &mut [u32], counts: &mut [u32]| {
+            self.drawing.count(Stream::new(seed, Domain::Bootstrap, replicate as u32), room, counts);
         };
-        let plain = matches!(self.design, Design::Rows) && self.drawing.plain();
-        let level = self.statistic.level().filter(|_| plain);
-        let window = level.map_or(Ok(None), |level| Window::of(&self.data.x, level))?;
-        let Some(window) = window else { return self.values(count, progress, counting) };
-        let each = (DRAWS / self.rows()).min(count / (4 * threads())).max(1);
-        let bytes = count * self.rows() * size_of::<u64>();
-        let mut progress = |done: usize| progress((done * each).min(count));
-        let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
-            let mut room = window.room()?;
-            let mut values = memory::with_capacity(each)?;
-            for replicate in chunk(part, count, each) {
-                values.push(match window.value(stream(replicate), &mut room) {
-                    Some(value) => value,
-                    None => self.value(|room, counts| counting(replicate, room, counts))?,
-                });
-            }
-            Ok(values)
-        })?;
-        Ok(memory::joined(parts)?)
+        let Some(mut near) = near else { return self.values(count as usize, progress, counting) };
+        for (replicate, value) in near.iter_mut().enumerate().filter(|(_, value)| value.is_nan()) {
+            *value = self.value(|room, counts| counting(replicate, room, counts))?;
+        }
+        Ok(near)
     }
 
     /// The statistic where the units count as `count` says.

@@ -1,7 +1,7 @@
 //! The columns of a statistic of sorted rows: what is refused, and how they are sorted.
 
 use super::{Entry, Sorted};
-use crate::grid::Progress;
+use crate::grid::{Progress, Stopped};
 use crate::intervals::moments::Moments;
 use crate::intervals::spread::{Range, ValueFacts};
 use crate::memory;
@@ -26,14 +26,18 @@ pub enum Second {
     Ranked,
 }
 
+/// Columns that a statistic of sorted rows can be taken of.
+pub(super) struct Checked {
+    labels: Option<Vec<bool>>,
+    second: Second,
+    /// The smallest and the largest value of the first column.
+    pub range: (f64, f64),
+}
+
 /// The sorted columns.
 pub(in crate::uncertainty) struct Data {
     pub(in crate::uncertainty) x: Sorted,
     pub(in crate::uncertainty) y: Option<Sorted>,
-    /// The smallest and the largest value of the first column.
-    pub(in crate::uncertainty) range: (f64, f64),
-    /// Its largest magnitude.
-    pub(in crate::uncertainty) reach: f64,
 }
 
 impl Data {
@@ -43,6 +47,17 @@ impl Data {
         design: Design<'_>,
         progress: Progress<'_>,
     ) -> Result<Data, Ended> {
+        Ok(Checked::of_columns(columns, second, design, &mut *progress)?.sorted(columns, progress)?)
+    }
+}
+
+impl Checked {
+    pub fn of_columns(
+        columns: &[&dyn Wide],
+        second: Second,
+        design: Design<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Checked, Ended> {
         let rows = columns[0].len();
         if rows > Entry::ROWS {
             return Err(NoEstimate::TooManyRows { most: Entry::ROWS }.into());
@@ -71,15 +86,23 @@ impl Data {
             Second::Labels | Second::Outcomes => Some(labels(columns[1], second, &facts[1])?),
             Second::Absent | Second::Ranked => None,
         };
-        let x = Sorted::new(columns[0], labels.as_deref(), &mut *progress)?;
-        let y = match second {
+        Ok(Checked { labels, second, range: (facts[0].min, facts[0].max) })
+    }
+
+    /// The columns that were checked, sorted.
+    pub fn sorted(&self, columns: &[&dyn Wide], progress: Progress<'_>) -> Result<Data, Stopped> {
+        let x = Sorted::new(columns[0], self.labels.as_deref(), &mut *progress)?;
+        let y = match self.second {
             Second::Ranked => Some(Sorted::new(columns[1], None, progress)?),
             Second::Absent | Second::Labels | Second::Outcomes => None,
         };
-        let range = (facts[0].min, facts[0].max);
-        let reach = if -range.0 > range.1 { -range.0 } else { range.1 };
-        Ok(Data { x, y, range, reach })
+        Ok(Data { x, y })
     }
+}
+
+/// The largest magnitude of numbers in a range.
+pub(in crate::uncertainty) fn reach((low, high): (f64, f64)) -> f64 {
+    if -low > high { -low } else { high }
 }
 
 fn equal(facts: &Moments, rows: usize) -> bool {

@@ -4,25 +4,26 @@
 //! is enough to know how often each row of that window was drawn, and how many draws lie below it: no count is written
 //! for the other rows, and none is read in the order of the values.
 
-use super::Sorted;
+use super::near::{ABOVE, BELOW, Near};
 use super::quantile::{between, position};
+use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks, threads};
 use crate::memory::{self, NoMemory};
-use crate::random::{Counts, Many, SLOTS, Stream, draw_many, total};
+use crate::random::{Counts, Domain, Many, SLOTS, Stream, draw_many, total};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
+use crate::uncertainty::paired::Wide;
 
 /// Half the width of the window in standard deviations of the number of draws below a rank: a quantile is outside once
 /// in 10^15 resamples, and is then found as in any other resample.
 const WIDE: f64 = 8.0;
-/// The places of rows below the window, and of those above it; the last leaf is filled up with the latter.
-const BELOW: u16 = u16::MAX - 1;
-const ABOVE: u16 = u16::MAX;
+/// Draws per chunk of work: so many are worth handing to a thread.
+const DRAWS: usize = 1 << 19;
 
 /// The window of a quantile.
-pub(super) struct Window<'a> {
-    /// The values inside.
-    values: &'a [f64],
-    /// The place in the window of each row, in the order of the data.
-    places: Vec<[u16; SLOTS]>,
+pub(super) struct Window {
+    /// The rows inside.
+    near: Near,
+    /// The rank of the first of them.
+    first: usize,
     /// For each row, all bits where it is below the window and none elsewhere.
     below: Vec<Counts>,
     /// The rows inside, leaf by leaf: the slot in the leaf, and the place.
@@ -34,10 +35,16 @@ pub(super) struct Window<'a> {
     part: f64,
 }
 
-impl<'a> Window<'a> {
-    /// The window of the quantile at level `q`; `None` where it would not be much narrower than the data.
-    pub(super) fn of(x: &'a Sorted, q: f64) -> Result<Option<Window<'a>>, NoMemory> {
-        let rows = x.values.len();
+impl Window {
+    /// The window of the quantile at level `q` of a column whose values lie in `range`; `None` where it would not be
+    /// much narrower than the data.
+    pub(super) fn of(
+        x: &dyn Wide,
+        range: (f64, f64),
+        q: f64,
+        progress: Progress<'_>,
+    ) -> Result<Option<Window>, Stopped> {
+        let rows = x.len();
         let (rank, part) = scalar(|| position(rows as u64, q));
         let half = scalar(|| WIDE * (rows as f64 * q * (1.0 - q)).sqrt()) as usize + 64;
         let first = (rank as usize).saturating_sub(half);
@@ -45,15 +52,11 @@ impl<'a> Window<'a> {
         if rows <= SLOTS || 8 * (end - first) > rows || end - first > usize::from(BELOW) {
             return Ok(None);
         }
-        let mut places = memory::filled(rows.div_ceil(SLOTS), [ABOVE; SLOTS])?;
-        for (place, entry) in x.entries[..end].iter().enumerate() {
-            let row = entry.row();
-            places[row / SLOTS][row % SLOTS] = place.checked_sub(first).map_or(BELOW, |place| place as u16);
-        }
-        let mut below = memory::filled(places.len(), [0; SLOTS])?;
+        let near = Near::of(x, first..end, range, &mut Pace::new(progress))?;
+        let mut below = memory::filled(near.places.len(), [0; SLOTS])?;
         let (mut inside, mut ends) =
-            (memory::with_capacity(end - first)?, memory::with_capacity(places.len())?);
-        for (places, below) in places.iter().zip(&mut below) {
+            (memory::with_capacity(end - first)?, memory::with_capacity(near.places.len())?);
+        for (places, below) in near.places.iter().zip(&mut below) {
             for slot in 0..SLOTS {
                 below[slot] = if places[slot] == BELOW { u8::MAX } else { 0 };
                 if places[slot] < BELOW {
@@ -62,22 +65,50 @@ impl<'a> Window<'a> {
             }
             ends.push(inside.len());
         }
-        Ok(Some(Window { values: &x.values[first..end], places, below, inside, ends, rows, rank, part }))
+        Ok(Some(Window { near, first, below, inside, ends, rows, rank, part }))
+    }
+
+    /// The quantile of the data.
+    pub(super) fn of_all(&self) -> f64 {
+        let at = |rank: usize| self.near.values[rank.min(self.rows - 1) - self.first];
+        scalar(|| between(at(self.rank as usize), at(self.rank as usize + 1), self.part))
+    }
+
+    /// The quantile of each replicate; NaN where it is outside the window.
+    pub(super) fn replicates(
+        &self,
+        (seed, count): (u64, u32),
+        progress: Progress<'_>,
+    ) -> Result<Vec<f64>, Stopped> {
+        let count = count as usize;
+        let each = (DRAWS / self.rows).min(count / (4 * threads())).max(1);
+        let bytes = count * self.rows * size_of::<u64>();
+        let mut progress = |done: usize| progress((done * each).min(count));
+        let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
+            let mut room = self.room()?;
+            let mut values = memory::with_capacity(each)?;
+            for replicate in chunk(part, count, each) {
+                let stream = Stream::new(seed, Domain::Bootstrap, replicate as u32);
+                values.push(self.value(stream, &mut room).unwrap_or(f64::NAN));
+            }
+            Ok(values)
+        })?;
+        Ok(memory::joined(parts)?)
     }
 
     /// Room for [`Window::value`].
-    pub(super) fn room(&self) -> Result<Vec<u32>, NoMemory> {
-        memory::filled(self.values.len(), 0)
+    fn room(&self) -> Result<Vec<u32>, NoMemory> {
+        memory::filled(self.near.values.len(), 0)
     }
 
     /// The quantile of the plain resample of `stream`; `None` where it is outside the window.
-    pub(super) fn value(&self, stream: Stream, room: &mut [u32]) -> Option<f64> {
+    fn value(&self, stream: Stream, room: &mut [u32]) -> Option<f64> {
         let mut up_to = dispatch(Draw { stream, tally: Tally { window: self, below: 0, counts: room } });
         if up_to > self.rank {
             return None;
         }
         let mut found = None;
-        for (&value, &count) in self.values.iter().zip(&*room) {
+        for (&value, &count) in self.near.values.iter().zip(&*room) {
             up_to += u64::from(count);
             if up_to > self.rank {
                 let first = *found.get_or_insert(value);
@@ -107,7 +138,7 @@ impl Kernel for Draw<'_> {
 }
 
 struct Tally<'a> {
-    window: &'a Window<'a>,
+    window: &'a Window,
     below: u64,
     /// The count of each row inside, at its place.
     counts: &'a mut [u32],
@@ -132,7 +163,7 @@ impl Many for Tally<'_> {
     }
     #[inline(always)]
     fn slot(&mut self, slot: usize) {
-        match self.window.places[slot / SLOTS][slot % SLOTS] {
+        match self.window.near.places[slot / SLOTS][slot % SLOTS] {
             BELOW => self.below += 1,
             ABOVE => (),
             place => self.counts[usize::from(place)] += 1,
@@ -142,18 +173,23 @@ impl Many for Tally<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Sample;
     use super::super::quantile::quantile;
+    use super::super::{Sample, Sorted};
     use super::*;
-    use crate::random::{Domain, counts};
+    use crate::random::counts;
 
     #[test]
     fn it_is_the_quantile_of_the_counts() {
         for n in [20_000usize, 40_001, 65_536] {
             let x: Vec<f64> = (0..n).map(|i| ((i * 7919) % 10_007) as f64 * 0.5).collect();
             let sorted = Sorted::new(&&x[..], None, &mut |_| true).unwrap();
+            let range = (sorted.values[0], sorted.values[n - 1]);
             for q in [0.0, 0.01, 0.25, 0.5, 0.9, 1.0] {
-                let window = Window::of(&sorted, q).unwrap().unwrap();
+                let window = Window::of(&&x[..], range, q, &mut |_| true).unwrap().unwrap();
+                let ones = vec![1; n];
+                let all = Sample { x: &sorted, y: None, counts: &ones, total: n as u64 };
+                assert_eq!(window.of_all(), quantile(all, q), "n = {n}, q = {q}");
+                let replicates = window.replicates((7, 5), &mut |_| true).unwrap();
                 let mut room = window.room().unwrap();
                 for r in 0..5 {
                     let stream = Stream::new(7, Domain::Bootstrap, r);
@@ -162,6 +198,8 @@ mod tests {
                     let got = window.value(stream, &mut room);
                     assert!(got.is_none_or(|got| got == quantile(sample, q)), "n = {n}, q = {q}");
                     assert!(got.is_some() || q == 1.0, "n = {n}, q = {q}");
+                    let replicate = replicates[r as usize];
+                    assert!(got.map_or(replicate.is_nan(), |got| got == replicate), "n = {n}, q = {q}");
                 }
             }
         }
@@ -170,7 +208,6 @@ mod tests {
     #[test]
     fn a_few_rows_have_no_window() {
         let x: Vec<f64> = (0..2000).map(f64::from).collect();
-        let sorted = Sorted::new(&&x[..], None, &mut |_| true).unwrap();
-        assert!(Window::of(&sorted, 0.5).unwrap().is_none());
+        assert!(Window::of(&&x[..], (0.0, 1999.0), 0.5, &mut |_| true).unwrap().is_none());
     }
 }
