@@ -91,6 +91,15 @@ def _(n: int) -> Any:
     return hidden.reshape(-1, 100), weight.reshape(-1, 100), np.zeros(n // 100, np.int64)
 
 
+@row(
+    "token_scores_from_hidden: gradients", "tokens.TokenGradients",
+    call=lambda d: sy.token_scores_from_hidden(*d, gradients=True),
+)  # fmt: skip
+def _(n: int) -> Any:
+    hidden, weight = uniform(n // 4, dtype=np.float32), uniform(100 * 100, 1, dtype=np.float32)
+    return hidden.reshape(-1, 100), weight.reshape(-1, 100), np.zeros(n // 400, np.int64)
+
+
 def base_file(n: int) -> sy.tokens.KLBase:
     """A base of n / 100 rows of 1,000 classes, all of which have log-probability 0: a file of zeros behind its head."""
     chunks, n_ctx, width = max(1, n // 10_000), 202, 1000

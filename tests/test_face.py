@@ -29,6 +29,7 @@ ROOMS = {
         "KLFigures",
         "Sketch",
         "TokenScores",
+        "TokenGradients",
         "TokenShard",
         "PerplexityState",
         "TokenState",
@@ -100,7 +101,7 @@ TAKES = {
         "progress",
     },
     "token_scores_from_hidden": {"ignore_index", "where", "columns", "bias", "scale", "softcap", "temperature"}
-    | {"label_smoothing", "vocabulary", "progress"},
+    | {"label_smoothing", "vocabulary", "gradients", "progress"},
     "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad", "convention"},
 }
 

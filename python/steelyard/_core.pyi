@@ -114,11 +114,15 @@ def token_gradients(
     log_z: NDArray[np.float64],
     factors: NDArray[np.float64],
     ignore_index: int | None,
+    bias: NDArray[np.float64] | None = None,
+    scale: float | None = None,
     softcap: float | None = None,
+    temperature: float | None = None,
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
     shard: tuple[int, int] | None = None,
 ) -> NDArray[np.int64]: ...
+def row_products(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int64]: ...
 def token_pairs(
     logits: NDArray[Any],
     baseline: NDArray[Any],

@@ -153,7 +153,26 @@ def _gradients_by_formula(inputs: Inputs) -> Outputs:
     return {"gradient": reference.token_gradients(x, t, factors, ignore_index=IGNORED, **LOSS)}
 
 
+def _hidden_gradients(inputs: Inputs) -> Outputs:
+    options = {"ignore_index": IGNORED, "label_smoothing": 0.25, "softcap": 9.0, "scale": 0.75, "gradients": True}
+    found = token_scores_from_hidden(**inputs, **options).gradients
+    assert found is not None
+    return {name: getattr(found, name) for name in ("hidden", "weight", "bias")}
+
+
+def _hidden_gradients_by_formula(inputs: Inputs) -> Outputs:
+    return reference.hidden_gradients(**inputs, ignore_index=IGNORED, label_smoothing=0.25, softcap=9.0, scale=0.75)
+
+
 # One rounding to the type of the logits, of numbers up to 1.6 in magnitude.
+HIDDEN_GRADIENTS = {"float64": 1e-12, "float32": 2e-4}
+
+
+def _real(inputs: Inputs) -> str:
+    """The type in which products of these are summed."""
+    return "float64" if inputs["hidden"].dtype == np.float64 else "float32"
+
+
 GRADIENTS = {"float64": 1e-13, "float32": 2e-6, "float16": 1e-3, "bfloat16": 8e-3}
 
 
@@ -350,6 +369,15 @@ CASES = [
         reference=_reference_hidden,
         lengths=(1, 2, 33, 255, 256, 257, 1025),
         bound=HIDDEN,
+    ),
+    Case(
+        name="tokens.hidden_gradients",
+        covers=("token_scores_from_hidden", "row_products", "token_gradients"),
+        make=_hidden,
+        run=_hidden_gradients,
+        reference=_hidden_gradients_by_formula,
+        lengths=(1, 2, 33, 255, 257, 1025),
+        bound=dict.fromkeys(("hidden", "weight", "bias"), lambda inputs: HIDDEN_GRADIENTS[_real(inputs)]),
     ),
     Case(
         name="tokens.token_gradients",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import _core
 
 __all__ = [
-    "coded_rows", "decoded_rows", "mean_nll", "same_mean", "sequence_nll", "sketch", "sketch_kl", "token_gradients",
+    "coded_rows", "decoded_rows", "hidden_gradients", "mean_nll", "same_mean", "sequence_nll", "sketch", "sketch_kl", "token_gradients",
     "token_pairs", "token_scores", "token_scores_from_hidden",
 ]  # fmt: skip
 
@@ -222,6 +222,22 @@ def token_gradients(
             inner = 1.0 if softcap is None else np.where(np.isfinite(row), 1 - (row / softcap) ** 2, 0.0)
             found[i] = factor * slope * inner
     return found
+
+
+def hidden_gradients(
+    hidden: Any, weight: Any, targets: Any, *, bias: Any = None, scale: float | None = None, **options: Any
+) -> dict[str, Floats]:
+    """The gradients of the sum of the losses of ``[n, H]`` hidden states x: G W, G^T x and the column sums of G.
+
+    G is :func:`token_gradients` by the logits ``scale (x W^T + bias)``, times ``scale``. The kernel sums in float32, or
+    in float64 where one of both is float64.
+    """
+    x, w = np.asarray(hidden, np.float64), np.asarray(weight, np.float64)
+    shift, factor = 0.0 if bias is None else np.asarray(bias, np.float64), 1.0 if scale is None else scale
+    logits = factor * (np.einsum("nh,vh->nv", x, w) + shift)
+    slopes = factor * token_gradients(logits, targets, np.ones(len(x)), **options)
+    by_state, by_weight = np.einsum("nv,vh->nh", slopes, w), np.einsum("nv,nh->vh", slopes, x)
+    return {"hidden": by_state, "weight": by_weight, "bias": slopes.sum(axis=0)}
 
 
 def _log_softmax(row: Floats) -> Floats:

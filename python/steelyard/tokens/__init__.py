@@ -2,6 +2,7 @@
 
 from .._safetensors import tensors
 from ._llama_cpp import KLFigures
+from .gradients import TokenGradients
 from .hidden import token_scores_from_hidden
 from .kl_base import KLBase
 from .logits import token_scores
@@ -13,6 +14,6 @@ from .sketch import Sketch, sketch
 from .token_state import TokenState
 
 __all__ = [
-    "KLBase", "KLFigures", "PerplexityState", "Sketch", "TokenScores", "TokenShard", "TokenState", "Window", "Windows",
-    "perplexity", "sketch", "tensors", "token_scores", "token_scores_from_hidden", "windows",
+    "KLBase", "KLFigures", "PerplexityState", "Sketch", "TokenGradients", "TokenScores", "TokenShard", "TokenState",
+    "Window", "Windows", "perplexity", "sketch", "tensors", "token_scores", "token_scores_from_hidden", "windows",
 ]  # fmt: skip

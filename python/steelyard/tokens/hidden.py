@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 from .. import _core
 from .._arrays import aligned, floats
 from .._mode import standard_mode
-from .._options import fraction
+from .._options import flag, fraction
 from .._progress import Progress, reporter
 from ..errors import value_error
 from ._asked import Column, asked_of, counting, shaped, targets_of
 from ._transform import Reals, precision_of, transform_of
+from .gradients import gradients_of
 from .scores import TokenScores
 from .shard import TokenShard, columns_of_shard, read_shard
 
@@ -38,6 +39,7 @@ def token_scores_from_hidden(
     temperature: float | None = None,
     label_smoothing: float = 0.0,
     vocabulary: None = None,
+    gradients: bool = False,
     progress: Progress = False,
 ) -> TokenScores: ...
 @overload
@@ -55,6 +57,7 @@ def token_scores_from_hidden(
     temperature: float | None = None,
     label_smoothing: float = 0.0,
     vocabulary: range,
+    gradients: Literal[False] = False,
     progress: Progress = False,
 ) -> TokenShard: ...
 @standard_mode
@@ -72,6 +75,7 @@ def token_scores_from_hidden(
     temperature: float | None = None,
     label_smoothing: float = 0.0,
     vocabulary: range | None = None,
+    gradients: bool = False,
     progress: Progress = False,
 ) -> TokenScores | TokenShard:
     """Score ``targets`` as :func:`steelyard.token_scores` does under the logits ``hidden @ weight.T``.
@@ -107,20 +111,26 @@ def token_scores_from_hidden(
         As in ``token_scores``.
     vocabulary : range or None
         The classes that ``weight`` has rows for, where others are elsewhere; as in ``token_scores``.
+    gradients : bool
+        Whether to compute the gradients of the sum of the losses by hidden states, weights and bias, for one target a
+        row: :class:`~steelyard.tokens.TokenGradients`. Logits are made again, 16 MiB of float32 at a time; products
+        have the order of those above (over classes, or rows), and are added up in blocks of 4,096 classes and of 1,024
+        rows, so that these bits are the same on every machine, too.
     progress : bool or callable
         ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)`` rows.
 
     Returns
     -------
     TokenScores
-        As from ``token_scores``; a TokenShard where ``vocabulary`` is given.
+        As from ``token_scores``, with ``gradients`` where they were asked for; a TokenShard where ``vocabulary`` is
+        given.
 
     Raises
     ------
     TypeError
         For arrays that are not floating-point or targets that are not integers.
     ValueError
-        For shapes that do not match, for a last axis that is not contiguous, for a target out of range, and for a
+        For gradients of a shard or of candidates; for shapes that do not match, for a last axis that is not contiguous, for a target out of range, and for a
         counted row with a logit that is NaN or ``+inf`` (a hidden state that is not finite makes such), which is named.
 
     Examples
@@ -135,6 +145,8 @@ def token_scores_from_hidden(
 
     Notes
     -----
+    Gradients of torch's tensors are those of :func:`steelyard.torch.linear_cross_entropy`, by torch's products.
+
     Liger's and Apple's fused losses and torch's ``linear_cross_entropy`` give the loss alone (torch, by default, after
     making all logits). E. Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models", arXiv:2411.09009.
     """
@@ -146,13 +158,17 @@ def token_scores_from_hidden(
     if x.ndim == 0 or x.shape[-1] != w.shape[1]:
         raise value_error("hidden", f"rows as long as those of weight, [..., {w.shape[1]}]", f"shape {x.shape}")
     t = targets_of(targets, x, "hidden")
+    gradients = flag(gradients, "gradients")
+    if gradients and (vocabulary is not None or t.shape != x.shape[:-1]):
+        got = "several candidates a row" if vocabulary is None else "a part of the vocabulary"
+        raise value_error("gradients", "False, except for all classes and one target a row", f"True with {got}")
     real: Reals = np.float64 if np.float64 in (x.dtype, w.dtype) else np.float32
     asked = asked_of(columns, None)[0] if vocabulary is None else columns_of_shard(columns)
-    options = {
-        "columns": asked,
+    loss = {
         **transform_of(real, len(w), bias=bias, scale=scale, softcap=softcap, temperature=temperature),
-        "label_smoothing": fraction(label_smoothing, "label_smoothing"), "progress": reporter(progress),
+        "label_smoothing": fraction(label_smoothing, "label_smoothing"),
     }  # fmt: skip
+    options = {**loss, "columns": asked, "progress": reporter(progress)}
     if vocabulary is not None:
         return read_shard(
             partial(_core.token_scores_from_hidden, x, w), t, vocabulary, n_classes=len(w), name="weight",
@@ -160,4 +176,7 @@ def token_scores_from_hidden(
         )  # fmt: skip
     counted, found = _core.token_scores_from_hidden(x, w, t, **counting(t, ignore_index, where), **options)
     values = shaped(asked, found, t.shape, x.shape[:-1])
-    return TokenScores(counted=counted.reshape(t.shape), precision=precision_of(real), **values)
+    slopes = None
+    if gradients:
+        slopes = gradients_of(x, w, t, (counted, values["log_z"]), real, loss, reporter(progress))
+    return TokenScores(counted=counted.reshape(t.shape), precision=precision_of(real), gradients=slopes, **values)

@@ -17,6 +17,7 @@ from .._text import html_table
 from ..errors import shown, type_error, value_error
 from ._asked import OF_ROW
 from ._bounds import BOUNDS, Bound, Precision
+from .gradients import TokenGradients
 
 __all__ = ["TokenScores"]
 
@@ -92,6 +93,8 @@ class TokenScores(Result):
         probabilities as they are stored in 16 bits. Of both signs, and not 0 for a model against itself.
     baseline : TokenScores or None
         The baseline's own scores, with the same columns.
+    gradients : TokenGradients or None
+        Those of the sum of the losses, where :func:`~steelyard.token_scores_from_hidden` was asked for them.
     precision : {"float32", "float64"} or None
         The type in which exponentials were computed; None where the scores were not computed here.
 
@@ -133,6 +136,7 @@ class TokenScores(Result):
     nll_difference: NDArray[np.float64] | None = None
     kl_llama_cpp: NDArray[np.float64] | None = None
     baseline: TokenScores | None = None
+    gradients: TokenGradients | None = None
     precision: Precision | None = None
 
     def __post_init__(self) -> None:
@@ -294,6 +298,6 @@ class TokenScores(Result):
 
 
 _OTHER_DTYPES = {"counted": bool, "top": np.int64}
-_COLUMNS = [item for item in fields(TokenScores) if item.name not in ("baseline", "precision")]
+_COLUMNS = [item for item in fields(TokenScores) if item.name not in ("baseline", "gradients", "precision")]
 _DTYPES = {item.name: np.dtype(_OTHER_DTYPES.get(item.name, float)) for item in _COLUMNS}
 _OPTIONAL = {item.name for item in _COLUMNS if item.default is None}

@@ -67,7 +67,7 @@ mod _core {
     #[pymodule_export]
     use crate::registries::registries;
     #[pymodule_export]
-    use crate::tokens::gradient::token_gradients;
+    use crate::tokens::gradient::{row_products, token_gradients};
     #[pymodule_export]
     use crate::tokens::hidden::token_scores_from_hidden;
     #[pymodule_export]

@@ -34,6 +34,7 @@ pub use gradient::{Loss, token_gradients};
 pub use hidden::{token_scores_from_hidden, token_shard_from_hidden};
 pub use pairs::{Models, PairColumn, PairScores, Refusal, pair_scores};
 pub use perplexity::{Perplexity, Unit, stratified_perplexity};
+pub use product::products;
 pub use scores::{Asked, TokenScores, Unscorable, token_scores};
 pub use sequence::sequence_nll;
 pub use shards::{Placed, Shard, join_shards, token_shard};

@@ -8,7 +8,8 @@
 //! of a weight is multiplied with all of them at once. The sums of some classes and rows stay in registers.
 
 use super::terms::Exponential;
-use super::transform::Steps;
+use super::transform::{Steps, Transform};
+use crate::grid::{Progress, Stopped, fill_chunks};
 use crate::memory::{self, NoMemory};
 use crate::rows::{MadeRows, Rows};
 use crate::simd::{Element, Isa, Kernel, dispatch};
@@ -123,6 +124,25 @@ impl<U: Element, R: Exponential> MadeRows<R> for Product<'_, U, R> {
             tile = rest;
         }
     }
+}
+
+/// Writes all products of the rows of `a` with those of `b`, which are as long, one row of `a` after another. `progress`
+/// gets the number of bands of 64 rows done.
+pub fn products<T: Element, U: Element, R: Exponential>(
+    a: &dyn Rows<T>,
+    b: &dyn Rows<U>,
+    to: &mut [R],
+    progress: Progress<'_>,
+) -> Result<(), Stopped> {
+    let steps = Steps::new(Transform::default())?;
+    let (rows, width) = (memory::gathered(0..a.count())?, b.count());
+    let product = Product::new(Packed::new(a, &rows)?, b, &steps);
+    let bands =
+        memory::collected(rows.chunks(PANELS * PANEL).zip(to.chunks_mut(PANELS * PANEL * width.max(1))))?;
+    // A product of two elements takes about as long as a byte.
+    let bytes = rows.len().saturating_mul(width).saturating_mul(a.width());
+    fill_chunks(bands, bytes, progress, |_, (rows, to)| product.make(rows, 0..width, to))?;
+    Ok(())
 }
 
 /// Computes the logits `columns` of the rows of two panels.
@@ -248,7 +268,6 @@ mod tests {
     use super::*;
     use crate::rows::Table;
     use crate::simd::{Bf16, Level, force};
-    use crate::tokens::Transform;
 
     fn numbers(n: usize, seed: usize) -> Vec<f32> {
         (0..n).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 2003.0 - 0.5).collect()
@@ -282,6 +301,21 @@ mod tests {
             }
             force(None);
         }
+    }
+
+    #[test]
+    fn all_products_are_those_of_each_row_with_each_other_one() {
+        for (count, others, length) in [(1, 1, 1), (130, 13, 300), (64, 70, 5), (0, 3, 2)] {
+            let (a, b) = (numbers(count * length, 5), numbers(others * length, 6));
+            let [x, y] = [&a, &b].map(|data| Table::new(data, length).unwrap());
+            let mut got = vec![f32::NAN; count * others];
+            products::<f32, f32, f32>(&x, &y, &mut got, &mut |_| true).unwrap();
+            let cells = (0..count).flat_map(|i| (0..others).map(move |j| (i, j)));
+            assert!(cells.zip(&got).all(|((i, j), got)| logit(x.row(i), y.row(j)) == *got));
+        }
+        let (a, mut to) = (numbers(9000, 5), vec![0.0; 9_000_000]);
+        let (x, y) = (Table::new(&a, 3).unwrap(), Table::new(&a, 3).unwrap());
+        assert_eq!(products::<f32, f32, f32>(&x, &y, &mut to, &mut |_| false), Err(Stopped::Cancelled));
     }
 
     #[test]

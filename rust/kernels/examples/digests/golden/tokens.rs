@@ -6,13 +6,13 @@ use steelyard_kernels::clusters::Names;
 use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
-use steelyard_kernels::rows::{Source, Table};
+use steelyard_kernels::rows::{Rows, Source, Table};
 use steelyard_kernels::simd::{self, Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{
     Asked, Batch, CodedRows, Column, Exponential, Logit, Loss, Models, PairColumn, Per, Placed, Sketch,
     Sketched, Targets, Totals, Transform, Transformed, Unit, coded_length, encode_rows, join_shards,
-    pair_scores, sketch_kl, stratified_perplexity, sum_batch, token_gradients, token_scores,
+    pair_scores, products, sketch_kl, stratified_perplexity, sum_batch, token_gradients, token_scores,
     token_scores_from_hidden, token_shard, token_sketch,
 };
 
@@ -33,6 +33,9 @@ pub const TABLE: &[Entry] = &[
     entry("tokens.hidden", "float32", hidden::<f32, f32>),
     entry("tokens.hidden", "float64", hidden::<f64, f64>),
     entry("tokens.hidden", "bfloat16", hidden::<Bf16, f32>),
+    entry("tokens.row_products", "float32", row_products::<f32, f32>),
+    entry("tokens.row_products", "float64", row_products::<f64, f64>),
+    entry("tokens.row_products", "bfloat16", row_products::<Bf16, f32>),
     entry("tokens.pair_scores", "float32", pairs::<f32>),
     entry("tokens.pair_scores", "float64", pairs::<f64>),
     entry("tokens.pair_scores", "bfloat16", pairs::<Bf16>),
@@ -161,6 +164,21 @@ fn hidden<T: Draw + Logit, R: Exponential + Logit<Real = R>>(n: usize) -> Run {
         let scores = given(given(scored));
         for &column in asked.columns {
             digest.of(column.name()).doubles(&scores[column]);
+        }
+    })
+}
+
+/// The products of the same arrays.
+fn row_products<T: Draw + Logit, R: Exponential + Logit<Real = R>>(n: usize) -> Run {
+    let length = (n / 9).clamp(4, 600);
+    let states: Vec<T> = tame(n / length * length, 43);
+    let weight: Vec<T> = tame(45 * length, 44);
+    Box::new(move |digest| {
+        let [x, w] = [&states, &weight].map(|rows| given(Table::new(rows, length).ok_or("rows of nothing")));
+        let mut to = vec![R::default(); x.count() * w.count()];
+        given(products::<T, T, R>(&x, &w, &mut to, &mut |_| true));
+        for x in to {
+            digest.double(simd::standard(|| x.to_f64()));
         }
     })
 }
