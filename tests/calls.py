@@ -786,14 +786,144 @@ def _(n: int) -> Any:
     return [-uniform(n, i) for i in range(4)]
 
 
+@row("preference_loss: a convention", "preference_loss",
+     call=lambda d: sy.preference_loss(*d[:2], loss="simpo", convention="trl", lengths=d[2:]))  # fmt: skip
+def _(n: int) -> Any:
+    return -uniform(n, 0), -uniform(n, 1), np.full(n, 7.0), np.full(n, 5.0)
+
+
+@row("preference.agreement", "preference.agreement", call=lambda d: sy.preference.agreement(*d[:2], clusters=d[2]))
+def _(n: int) -> Any:
+    return uniform(n, 0) - 0.5, uniform(n, 1) - 0.5, spread_ids(n)
+
+
+@row("preference.length_controlled_accuracy", "preference.length_controlled_accuracy",
+     call=lambda d: sy.preference.length_controlled_accuracy(d[0], d[1:]))  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n, 0) - 0.5, np.arange(n) % 7, np.arange(n) % 5
+
+
+def _pairs_of(d: Any) -> Any:
+    state = sy.preference.PreferenceState().update(*d[0], clusters=d[1])
+    merged = state.copy().merge(state)
+    merged.compute()
+    return sy.preference.PreferenceState.from_bytes(merged.to_bytes())
+
+
+@row("PreferenceState", "preference.PreferenceState", "PreferenceState.update", "PreferenceState.merge",
+     "PreferenceState.copy", "PreferenceState.compute", "PreferenceState.to_bytes", "PreferenceState.from_bytes",
+     call=_pairs_of)  # fmt: skip
+def _(n: int) -> Any:
+    return [-uniform(n, i) for i in range(4)], spread_ids(n)
+
+
 @row("preference.kl", "preference.kl", call=lambda d: sy.preference.kl(*d))
 def _(n: int) -> Any:
     return [-uniform(n, i) for i in range(2)]
 
 
+@row("preference.audit", "preference.audit", "preference.Audit", call=lambda d: sy.preference.audit(
+    policy_chosen=d[0], policy_rejected=d[1], reference_chosen=d[2], reference_rejected=d[3], clusters=d[4],
+))  # fmt: skip
+def _(n: int) -> Any:
+    return [*(-uniform(n // 10, i) for i in range(4)), spread_ids(n // 10)]
+
+
+@row("preference.unpaired_loss", "preference.unpaired_loss",
+     call=lambda d: sy.preference.unpaired_loss(*d[:3], kl=d[3]))  # fmt: skip
+def _(n: int) -> Any:
+    return -uniform(n, 0), -uniform(n, 1), np.arange(n) % 3 == 0, uniform(n, 2)
+
+
+@row("preference.unpaired_loss: sorted", "preference.unpaired_loss",
+     call=lambda d: sy.preference.unpaired_loss(*d, loss="aot_unpaired"))  # fmt: skip
+def _(n: int) -> Any:
+    return -uniform(n, 0), -uniform(n, 1), np.arange(n) % 3 == 0
+
+
+@row("UnpairedLoss: means", "preference.UnpairedLoss", call=lambda s: repr(replace(s)))
+def _(n: int) -> Any:
+    return sy.preference.unpaired_loss(-uniform(n, 0), -uniform(n, 1), np.arange(n) % 3 == 0, loss="bco")
+
+
+@row("preference.ranked_loss", "preference.ranked_loss",
+     call=lambda d: sy.preference.ranked_loss(d[0], labels=d[1], clusters=d[2]))  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n - n % 4, 0).reshape(-1, 4), np.tile(np.arange(4), (n // 4, 1)), spread_ids(n // 4)
+
+
+@row("preference.ranked_loss: pairs", "preference.ranked_loss",
+     call=lambda d: sy.preference.ranked_loss(d[0], labels=d[1], loss="lipo"))  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n - n % 4, 0).reshape(-1, 4), np.tile(np.arange(4), (n // 4, 1))
+
+
+@row("RankedLoss: means", "preference.RankedLoss", call=lambda s: repr(replace(s)))
+def _(n: int) -> Any:
+    return sy.preference.ranked_loss(uniform(n - n % 4, 0).reshape(-1, 4), labels=np.tile(np.arange(4), (n // 4, 1)))
+
+
+@row("preference.reward_loss", "preference.reward_loss",
+     call=lambda d: sy.preference.reward_loss(d[0], d[1], margin=d[2], center=0.01))  # fmt: skip
+def _(n: int) -> Any:
+    return [uniform(n, i) for i in range(3)]
+
+
+@row("RewardLoss: means", "preference.RewardLoss", call=lambda s: repr(replace(s)))
+def _(n: int) -> Any:
+    return sy.preference.reward_loss(uniform(n, 0), uniform(n, 1))
+
+
+@row("preference.policy_loss", "preference.policy_loss",
+     call=lambda d: sy.preference.policy_loss(*d, loss="gspo", clusters=np.arange(len(d[2])) // 4))  # fmt: skip
+def _(n: int) -> Any:
+    return *[-uniform(n - n % 8, i).reshape(-1, 8) for i in range(2)], uniform(n // 8, 2)
+
+
+@row("PolicyLoss: means", "preference.PolicyLoss", call=lambda s: repr(replace(s)))
+def _(n: int) -> Any:
+    columns = [-uniform(n - n % 8, i).reshape(-1, 8) for i in range(2)]
+    return sy.preference.policy_loss(*columns, uniform(n // 8, 2))
+
+
+@row("preference.advantages", "preference.advantages",
+     call=lambda d: sy.preference.advantages(d[0], groups=d[1], normalise="batch"))  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n), np.arange(n) // 8
+
+
+@row("preference.advantages: tokens", "preference.Advantages",
+     call=lambda d: sy.preference.advantages(d[0], method="gae", values=d[1]).to_dict())  # fmt: skip
+def _(n: int) -> Any:
+    return [uniform(n - n % 8, i).reshape(-1, 8) for i in range(2)]
+
+
+@row("preference.penalised_reward", "preference.penalised_reward",
+     call=lambda d: sy.preference.penalised_reward(*d, kl_weight=0.1, estimator="k3"))  # fmt: skip
+def _(n: int) -> Any:
+    return [-uniform(n - n % 8, i).reshape(-1, 8) for i in range(3)]
+
+
 @row("preference_loss: a sweep", "preference_loss", call=lambda d: sy.preference_loss(*d, beta=[0.1, 0.2, 0.3, 0.4]))
 def _(n: int) -> Any:
     return [-uniform(n, i) for i in range(4)]
+
+
+@row("preference_loss: columns of a sweep", "preference_loss",
+     call=lambda d: sy.preference_loss(*d, beta=[0.1, 0.2], loss={"dpo": 0.8, "bco_pair": 0.2}, columns=True))  # fmt: skip
+def _(n: int) -> Any:
+    return [-uniform(n, i) for i in range(4)]
+
+
+@row("preference_loss: ranks", "preference_loss", call=lambda d: sy.preference_loss(*d, loss="aot"))
+def _(n: int) -> Any:
+    return [-uniform(n, i) for i in range(4)]
+
+
+@row("preference_loss: weights", "preference_loss",
+     call=lambda d: sy.preference_loss(*d[:4], margin=d[4], weights=d[5], dtype="float32"))  # fmt: skip
+def _(n: int) -> Any:
+    return *(-uniform(n, i) for i in range(4)), uniform(n, 4), uniform(n, 5)
 
 
 @row(

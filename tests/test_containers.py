@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import inspect
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -190,6 +191,9 @@ CALLS: dict[str, tuple[Any, Values, Callable[..., Any]]] = {
         one_of(st.sampled_from([0.0, 0.5, 3.0])), X, lambda x, **o: estimate(sy.perplexity(x, **{"clusters": [0, 1] * 3, **o})),
     ),
     "preference_loss": (one_of(st.sampled_from([-1.0, -2.5, 0.0])), LOGP, loss),
+    "preference.reward_loss": (
+        one_of(NUMBERS), X, lambda x, **o: estimate(sy.preference.reward_loss(x, X[::-1], **o).loss),
+    ),
 }  # fmt: skip
 # What may stand in a row word, and the calls that know it.
 NAMES = one_of(IDS, TEXTS, DAYS)
@@ -198,7 +202,7 @@ WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "clusters": (NAMES, tuple(CALLS)),
     "weights": (
         one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])),
-        ("estimate", "estimate by", "bootstrap", "bootstrap by", "reliability", "reliability by"),
+        ("estimate", "estimate by", "bootstrap", "bootstrap by", "reliability", "reliability by", "preference_loss"),
     ),
     "by": (NAMES, ("estimate by", "bootstrap by", "compare", "perplexity", "reliability by")),
     "strata": (NAMES, ("estimate", "bootstrap", "compare", "perplexity")),
@@ -208,7 +212,7 @@ WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", CALLS)
 def test_every_row_word_of_a_call_is_tried(name: str) -> None:
     function = name.partition(" ")[0]
-    call = sy.uncertainty.EstimateState.update if function == "EstimateState" else getattr(sy, function)
+    call = sy.uncertainty.EstimateState.update if function == "EstimateState" else attrgetter(function)(sy)
     known = set(WORDS) & set(inspect.signature(call).parameters)
     assert known == {word for word, (_, names) in WORDS.items() if function in {one.partition(" ")[0] for one in names}}
 
@@ -256,8 +260,38 @@ ARGUMENTS: dict[str, tuple[Any, Callable[..., Any]]] = {
         one_of(st.sampled_from([-1.0, -2.5, 0.0])),
         lambda c, nan: estimate(sy.preference_loss(LOGP, c, LOGP, LOGP[::-1], nan_policy=nan).loss),
     ),
+    "preference.agreement a": (
+        one_of(st.sampled_from([-1.0, 0.5, 0.0])),
+        lambda c, nan: estimate(sy.preference.agreement(c, np.arange(6) - 2.5, nan_policy=nan)),
+    ),
+    "preference.length_controlled_accuracy lengths": (
+        one_of(st.sampled_from([3, 5])),
+        lambda c, nan: estimate(sy.preference.length_controlled_accuracy(np.arange(6) - 2.5, (c, [3] * 6))),
+    ),
+    "PreferenceState policy_chosen": (
+        one_of(st.sampled_from([-1.0, -2.5, 0.0])),
+        lambda c, nan: estimate(sy.preference.PreferenceState(nan_policy=nan).update(c, LOGP, LOGP, LOGP[::-1]).compute()["loss"]),
+    ),
+    "unpaired_loss policy": (
+        one_of(st.sampled_from([-1.0, -2.5, 0.0])),
+        lambda p, nan: estimate(sy.preference.unpaired_loss(p, LOGP, [True, False] * 3, kl=0, nan_policy=nan).loss),
+    ),
+    "unpaired_loss labels": (
+        one_of(BITS),
+        lambda good, nan: sy.preference.unpaired_loss(LOGP, LOGP[::-1], good, loss="bco").losses.tolist(),
+    ),
+    "unpaired_loss kl": (
+        one_of(NUMBERS),
+        lambda kl, nan: sy.preference.unpaired_loss(LOGP, LOGP, [True, False] * 3, kl=kl, nan_policy=nan).losses.tolist(),
+    ),
+    "reward_loss margin": (
+        one_of(NUMBERS), lambda m, nan: estimate(sy.preference.reward_loss(X, X[::-1], margin=m, nan_policy=nan).loss),
+    ),
+    "preference_loss margin": (
+        one_of(NUMBERS), lambda m, nan: sy.preference_loss(LOGP, LOGP[::-1], LOGP, LOGP, margin=m, nan_policy=nan).losses.tolist(),
+    ),
     "preference_loss beta": (
-        one_of(st.sampled_from([0.5, 1.0])), lambda b, nan: sy.preference_loss(LOGP, LOGP[::-1], LOGP, LOGP, beta=b).losses.tolist(),
+        one_of(st.sampled_from([0.5, 1.0])), lambda b, nan: np.ravel(sy.preference_loss(LOGP, LOGP[::-1], LOGP, LOGP, beta=b).loss.value).tolist(),
     ),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from steelyard import _core
-from steelyard.preference.given import loss_parameters
+from steelyard.preference.terms import loss_parameters
 
 from .fake_tensors import FakeTensor, fresh_state, tensor_plan, tensor_step
 
@@ -79,10 +79,32 @@ def tensor_outcome() -> Any:
     return tensor_step(tensor_plan(), [param], fresh_state([param]))
 
 
+DPO = loss_parameters("dpo") | {"beta": 0.1}
+ALONE = {"lengths": None, "margin": None, "weights": None}
+
+
 def scored() -> Any:
     return _core.preference_loss(
-        [-X] * 4, loss="dpo", parameters=loss_parameters("dpo") | {"beta": 0.1}, gradients=True
+        [-X] * 4, terms=[("dpo", 1.0)], parameters=DPO, beside=ALONE, gradients=True, single=False
     )
+
+
+def swept() -> Any:
+    return _core.preference_sweep([-X] * 4, terms=[("dpo", 1.0)], settings=[DPO], beside=ALONE, slopes=True)
+
+
+def policy_scored() -> Any:
+    options = {"loss": "ppo", "low": 0.8, "high": 1.2, "kl_weight": 0.0, "kl_estimator": "k3", "divisor": None}
+    return _core.policy_loss([-X, -X], X, width=1, options=options, counted=(None, None), gradients=True)
+
+
+def compared() -> Any:
+    options: Any = {"count": 1, "leave_one_out": True, "scaled": False, "ddof": 1, "epsilon": 0.0}
+    return _core.group_advantages(X, np.zeros(3, np.int64), **options)
+
+
+def along_tokens() -> Any:
+    return _core.token_advantages(X, X, width=3, last=None, counted=(None, None), gamma=1.0, lam=1.0)
 
 
 def mean_interval() -> Any:
@@ -90,6 +112,9 @@ def mean_interval() -> Any:
 
 
 RECORDS: dict[str, Callable[[], Any]] = {
+    "_AlongTokens": along_tokens,
+    "_Compared": compared,
+    "_PolicyScored": policy_scored,
     "_BinCounts": lambda: bins().bins(),
     "_Bins": lambda: summary()["bins"],
     "_BinClusters": lambda: summary()["clusters"],
@@ -130,8 +155,12 @@ RECORDS: dict[str, Callable[[], Any]] = {
         k=COUNTS, n=COUNTS, base_k=COUNTS, base_n=COUNTS, method="newcombe", test="mid-p", **SURE
     ),
     "_Refused": lambda: _core.paired_comparison(**PAIR, base=ONES / 0.0),
+    "_RankedLosses": lambda: _core.ranked_losses(X, X, width=3, loss="lipo", beta=0.1),
+    "_SortedSide": lambda: _core.sorted_losses(X, ONES, beta=0.1)[0],
+    "_Terms": lambda: _core.logistic_losses(X, bounded=True),
     "_RowCounts": lambda: bins().left_out(),
     "_Scored": scored,
+    "_Swept": swept,
     "_Side": lambda: _core.unpaired_comparison(**PAIR, base=ONES)["new"],
     "_SignFlip": lambda: _core.sign_flip(X, alternative="less"),
     "_Changes": changes,

@@ -19,6 +19,7 @@ from steelyard._registries import names
 from steelyard.calibration import ReliabilityState
 from steelyard.errors import shown
 from steelyard.optim import GlobalNormState, adamw_
+from steelyard.preference import PreferenceState
 from steelyard.records import read
 from steelyard.report import build
 from steelyard.tokens import KLBase, PerplexityState, TokenScores, TokenState
@@ -125,6 +126,23 @@ CALLS = [
         {"policy": -X, "reference": -Y, "estimator": "k2"} | ROWS | INTERVAL,
     ),
     Call(
+        "preference.unpaired_loss",
+        sy.preference.unpaired_loss,
+        {"policy": -X, "reference": -Y, "labels": BINARY > 0, "loss": "bco", "beta": 0.1, "shift": 0.5,
+         "desirable_weight": 1.0, "undesirable_weight": 2.0} | ROWS | INTERVAL | {"gradients": True, "progress": False},
+    ),
+    Call(
+        "preference.ranked_loss",
+        sy.preference.ranked_loss,
+        {"policy": LOGITS[0], "labels": LOGITS[1], "loss": "lipo", "beta": 0.1, "where": LOGITS[0] < 9,
+         "nan_policy": "omit"} | INTERVAL | {"gradients": True, "progress": False},
+    ),
+    Call(
+        "preference.reward_loss",
+        sy.preference.reward_loss,
+        {"chosen": X, "rejected": Y, "margin": X, "center": 0.5} | ROWS | INTERVAL | {"gradients": True, "progress": False},
+    ),
+    Call(
         "token_scores of a shard",
         sy.token_scores,
         {"logits": LOGITS, "targets": TARGETS, "vocabulary": range(3, 3 + LOGITS.shape[-1]), "columns": "entropy",
@@ -200,6 +218,30 @@ CALLS = [
         {**LOGPROBS, "loss": "dpo", "beta": 0.1, "label_smoothing": 0.1, **ROWS, "confidence_level": 0.9,
          "gradients": True, "progress": False},
     ),
+    Call(
+        "preference.agreement",
+        sy.preference.agreement,
+        {"a": X, "b": Y, **ROWS, **INTERVAL},
+    ),
+    Call(
+        "preference.length_controlled_accuracy",
+        sy.preference.length_controlled_accuracy,
+        {"margins": X, "lengths": (np.arange(N), np.arange(N)[::-1]), **ROWS, **INTERVAL},
+    ),
+    Call("preference.explain", sy.preference.explain, {"name": "ipo"}),
+    Call(
+        "PreferenceState",
+        PreferenceState,
+        {"loss": "sigmoid", "beta": 0.1, "convention": "trl", "divergence": "alpha", "alpha": 0.5, "nan_policy": "omit",
+         **INTERVAL},
+    ),
+    Call(
+        "PreferenceState.update",
+        lambda **options: PreferenceState().update(**options).compute(),
+        {**LOGPROBS, "where": KEEP, "clusters": [1, 2] * 6, "progress": False},
+    ),
+    Call("PreferenceState.merge", lambda other: PreferenceState().merge(other), {"other": PreferenceState()}),
+    Call("PreferenceState.from_bytes", PreferenceState.from_bytes, {"data": PreferenceState().to_bytes()}),
     Call("AdamW", _step, {"params": X, "grads": Y, **ADAM, "maximize": False, "amsgrad": True}),
     Call("adamw_", adamw_, {"params": X, "grads": Y, "exp_avg": Y, "exp_avg_sq": Y, "step": 1, **ADAM}),
     Call("load_state_dict", _load, {"state": sy.AdamW(np.zeros(N)).state_dict()}),

@@ -51,6 +51,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / f"{name}.safetensors").write_bytes(safetensors(entries))
     for name, array in {"logits": logits, "docs": np.arange(4)}.items():
         np.save(tmp_path / f"{name}.npy", array)
+    pairs = [
+        {"prompt": f"Why {i // 2}?", "chosen": "So " * (i % 5 + 1), "rejected": "No " * 3, "split": "test"}
+        | {"subset": "ab"[i % 2], "policy_chosen": -9.0 - i % 4, "policy_rejected": -11.0 + i % 5}
+        for i in range(40)
+    ]
+    for name in ("pairs", "scored"):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     rolling = [{"loglikelihood": -3.0 - i % 4, "n_tokens": 2, "document": i // 2} for i in range(20)]
     (tmp_path / "rolling.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rolling))
     return tmp_path

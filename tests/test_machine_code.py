@@ -68,7 +68,7 @@ pytestmark = [
 ]
 WITHOUT_EXPONENTIAL = {"hinge", "ipo", "sppo_hard"}
 # These are another loss's formula, of other scores.
-SHARED = {"sigmoid_norm", "ipo_norm", "simpo", "alphapo"}
+SHARED = {"sigmoid_norm", "ipo_norm", "simpo", "alphapo", "aot"}
 LEVELS = pytest.mark.parametrize(("level", "register"), [("v3", "ymm"), ("v4", "zmm")])
 
 
@@ -90,7 +90,9 @@ def test_every_token_fold_is_wide_fused_and_exact(level: str, register: str) -> 
 
 @LEVELS
 def test_every_preference_loss_with_an_exponential_is_wide(level: str, register: str) -> None:
-    """One function has the loops of all formulas of log-probabilities, a second those of scores, a third makes scores."""
+    """One function has the loops of all formulas of log-probabilities, a second those of scores, a third makes scores;
+    two more have those of sweeps, without and with slopes.
+    """
     found = []
     for code in functions("preference_kernel")[level]:
         assert [op for _, op, _ in code if APPROXIMATE.match(op)] == []
@@ -102,4 +104,4 @@ def test_every_preference_loss_with_an_exponential_is_wide(level: str, register:
             assert [op for _, op, _ in code if op in ("vdivsd", "divsd")] == []
     # The smoothed form of DPO is a loop of its own; a power, log s and the log-odds are scores with an exponential.
     formulas = len({*names("preference.loss"), "conservative"} - WITHOUT_EXPONENTIAL - SHARED)
-    assert sorted(found) == [3, formulas, formulas]
+    assert sorted(found) == [3, *[formulas] * 4]

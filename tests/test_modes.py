@@ -129,7 +129,8 @@ def printed() -> Iterator[Any]:
     rel = sy.reliability(GRADED, RIGHT)
     yield str(rel), rel.to_dict()
     loss = sy.preference_loss(-GRADED, -GRADED[::-1], -GRADED[::-1], -GRADED)
-    yield str(loss), str(loss.reward_margin), str(loss.reward_accuracy)
+    yield str(loss), str(loss.reward_margin), str(loss.reward_accuracy), str(loss.chosen_shift), str(loss.displacement)
+    yield str(sy.preference.explain("ipo")), str(sy.preference.PreferenceState().update(*[-GRADED] * 4).compute())
     yield repr(sy.schedules.cosine(0.1, total_steps=9)), sy.schedules.linear(0.3, total_steps=7)(2)
     yield repr(sy.optim.GlobalNormState().update(GRADED).update(GRADED))
 

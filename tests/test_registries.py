@@ -12,6 +12,7 @@ import pytest
 import steelyard as sy
 import steelyard.reference.optim
 import steelyard.reference.preference
+import steelyard.reference.preference_sets
 import steelyard.reference.schedules
 import steelyard.reference.tokens
 from steelyard import _options, reference
@@ -20,7 +21,9 @@ from steelyard._strata import Average
 from steelyard.optim import schedules
 from steelyard.optim.options import WeightDecay
 from steelyard.optim.schedules import schedule
-from steelyard.preference import losses
+from steelyard.preference import losses, ranked, unpaired
+from steelyard.preference.policy import Estimator
+from steelyard.preference.policy import Loss as PolicyLossName
 from steelyard.tokens import _asked
 from steelyard.tokens.perplexity import Unit
 from steelyard.uncertainty._statistics import Statistic
@@ -35,8 +38,12 @@ LITERALS: dict[str, Any] = {
     "interval.alternative": _options.Alternative,
     "optim.decay": WeightDecay,
     "perplexity.unit": Unit,
+    "preference.policy.kl_estimator": Estimator,
+    "preference.policy.loss": PolicyLossName,
     "preference.divergence": losses.Divergence,
     "preference.loss": losses.Loss,
+    "preference.ranked.loss": ranked.Loss,
+    "preference.unpaired.loss": unpaired.Loss,
     "schedule.curve": schedule.Curve,
     "schedule.interpolate": schedule.Interpolate,
     "schedule.shape": schedule.Shape,
@@ -60,8 +67,12 @@ DOCSTRINGS: dict[str, Any] = {
     "optim.decay": sy.AdamW,
     "paired.method": sy.compare,
     "perplexity.unit": sy.perplexity,
+    "preference.policy.kl_estimator": sy.preference.policy_loss,
+    "preference.policy.loss": sy.preference.policy_loss,
     "preference.divergence": sy.preference_loss,
     "preference.loss": sy.preference_loss,
+    "preference.ranked.loss": sy.preference.ranked_loss,
+    "preference.unpaired.loss": sy.preference.unpaired_loss,
     "proportion.method": sy.proportion,
     "schedule.curve": schedules.wsd,
     "schedule.interpolate": schedules.piecewise,
@@ -74,6 +85,8 @@ DOCSTRINGS: dict[str, Any] = {
     "uncertainty.statistic": sy.bootstrap,
     "unpaired.method": sy.compare,
 }
+# Parameters that a keyword takes together: `clip=(low, high)`.
+TOGETHER = {"clip_low": "clip", "clip_high": "clip"}
 # Tables whose names do not leave the core: what the binding tells a kernel.
 INNER = {"optim.rule", "proportion.test", "scores.range", "tokens.folds"}
 
@@ -107,7 +120,8 @@ def test_parameters_are_keywords_of_the_call(key: str) -> None:
         # What takes a number is made by a function of its name: `bootstrap(x, quantile(0.9))`.
         own = key in ("uncertainty.statistic", "bootstrap.sampling") and variant.parameters
         call = inspect.signature(getattr(sy.uncertainty, variant.name) if own else DOCSTRINGS[key]).parameters
-        for name, parameter in variant.parameters.items():
+        for parameter in variant.parameters.values():
+            name = TOGETHER.get(parameter.name, parameter.name)
             default = None if call[name].default is inspect.Parameter.empty else call[name].default
             must_be_said = parameter.default is None and default is not None and not parameter.allows(default)
             assert must_be_said or default in (parameter.default, None), (variant.name, name)
@@ -133,6 +147,8 @@ def test_a_parameter_is_checked_against_the_table() -> None:
 def test_the_reference_knows_the_names() -> None:
     """Each by name: a default arm would take an unknown one for another."""
     assert set(reference.preference.LOSSES) == set(REGISTRIES["preference.loss"])
+    assert set(reference.preference_sets.RANKED) == set(REGISTRIES["preference.ranked.loss"])
+    assert set(reference.policy.DIVISORS) == set(REGISTRIES["preference.policy.loss"])
     assert set(reference.schedules.DECAYS) == set(REGISTRIES["schedule.shape"])
     assert set(reference.tokens.COLUMNS) == set(REGISTRIES["tokens.columns"])
     assert set(reference.tokens.PAIR_COLUMNS) == set(REGISTRIES["tokens.pair_columns"])

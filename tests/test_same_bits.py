@@ -96,8 +96,21 @@ say("reliability", repr(sy.reliability(probs, came).to_dict()))
 rel = sy.reliability(rows, whole(n, 4), n_bins=10, confidence_level=0.99)
 say("reliability of rows", repr(rel.to_dict()), str(rel))
 
-out = sy.preference_loss(-abs(x), -abs(y), -abs(y), -abs(x), beta=[0.1, 2.0], label_smoothing=0.1, clusters=users)
+out = sy.preference_loss(-abs(x), -abs(y), -abs(y), -abs(x), beta=[0.1, 2.0], label_smoothing=0.1, clusters=users, columns=True)
+swept = sy.preference_loss(-abs(x), -abs(y), -abs(y), -abs(x), beta=[0.1, 2.0], loss={"dpo": 0.5, "hinge": 2.0}, sft=0.1)
+say("preference sweep", bits(swept.loss), bits(swept.reward_margin))
 say("preference_loss", out.losses, out.grad_chosen, out.grad_rejected, bits(out.loss), bits(out.reward_accuracy))
+pairs, tokens = (-abs(x), -abs(y), -abs(y), -abs(x)), (whole(n, 40) + 1, whole(n, 30) + 1)
+out = sy.preference_loss(*pairs[:2], loss="simpo", convention="trl", lengths=tokens)
+say("preference_loss, a convention", out.losses, out.grad_chosen, out.rewards_chosen)
+state = sum([sy.preference.PreferenceState().update(*(c[i::3] for c in pairs), clusters=users[i::3]) for i in range(3)])
+say("PreferenceState", state.to_bytes(), bits(state.compute()))
+say("length control", bits(sy.preference.length_controlled_accuracy(out, tokens)), bits(sy.preference.agreement(out, x)))
+
+table = -abs(x)[:9000].reshape(-1, 30)
+out = sy.preference.policy_loss(table, table[::-1], x[:300], loss="gspo", reference_logprob=table[:, ::-1], kl_weight=0.1)
+say("policy_loss", out.losses, out.gradient, repr(out))
+say("advantages", sy.preference.advantages(x[:300], groups=users[:300]).advantages)
 
 steps = np.arange(2000)
 rates = [f(1e-3, total_steps=1800, warmup_steps=100, end=1e-5)(steps) for f in (sy.schedules.cosine, sy.schedules.linear)]

@@ -136,7 +136,7 @@ def test_a_column_has_the_same_bits_whatever_else_is_asked_for(dtype: str) -> No
     t[::4] = -100
     whole = sy.token_scores(x, t, columns="all")
     assert {item.name for item in fields(TokenScores)} == {
-        *COLUMNS, *names("tokens.pair_columns"), "counted", "baseline", "precision"
+        *COLUMNS, *names("tokens.pair_columns"), "counted", "baseline", "gradients", "precision"
     }  # fmt: skip
     assert sy.token_scores(x, t) == sy.token_scores(x, t, columns=["log_z"])
     for column in COLUMNS:

@@ -50,6 +50,8 @@ COLUMNS_OF = {
     "Scores": 'pass one of its columns, such as scores["name"]',
     "TokenScores": "pass t.nll, with where=t.counted",
     "PreferenceLoss": "pass one of its columns, such as out.losses",
+    "PolicyLoss": "pass out.losses, or out.gradient",
+    "Advantages": "pass out.advantages",
     "Reliability": "pass the probabilities themselves",
     "Estimate": "pass the values that it is the mean of",
     "BootstrapEstimate": "pass the values that it is the mean of",

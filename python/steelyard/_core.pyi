@@ -567,25 +567,128 @@ class GlobalNormTotals:
 
 # preference
 class _Scored(TypedDict):
-    losses: NDArray[np.float64]
-    rewards_chosen: NDArray[np.float64]
-    rewards_rejected: NDArray[np.float64]
-    grad_chosen: NDArray[np.float64] | None
-    grad_rejected: NDArray[np.float64] | None
+    losses: NDArray[Any]
+    rewards_chosen: NDArray[Any]
+    rewards_rejected: NDArray[Any]
+    grad_chosen: NDArray[Any] | None
+    grad_rejected: NDArray[Any] | None
     saturated: int
     empty: int
     stretch: float
 
+class _Swept(TypedDict):
+    mean: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    saturated: NDArray[np.int64]
+
 def preference_loss(
     columns: Sequence[NDArray[Any]],
     *,
-    loss: str,
+    terms: Sequence[tuple[str, float]],
     parameters: Mapping[str, Any],
+    beside: Mapping[str, Any],
     gradients: bool,
-    lengths: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    single: bool,
     progress: _Progress = None,
 ) -> _Scored: ...
+def preference_sweep(
+    columns: Sequence[NDArray[Any]],
+    *,
+    terms: Sequence[tuple[str, float]],
+    settings: Sequence[Mapping[str, Any]],
+    beside: Mapping[str, Any],
+    slopes: bool,
+    progress: _Progress = None,
+) -> _Swept: ...
+def preference_ranks(columns: Sequence[NDArray[Any]], *, progress: _Progress = None) -> NDArray[np.int64]: ...
+
+class _PolicyScored(TypedDict):
+    gradient: NDArray[np.int64] | None
+    losses: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+    kl: NDArray[np.float64]
+    reference: NDArray[np.float64]
+    saturated: int
+
+class _Compared(TypedDict):
+    advantages: NDArray[np.float64]
+    alone: int
+    equal: int
+
+class _AlongTokens(TypedDict):
+    advantages: NDArray[np.float64]
+    returns: NDArray[np.float64]
+
+_Counted = tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]
+
+def policy_loss(
+    columns: Sequence[NDArray[Any]],
+    advantage: NDArray[np.float64],
+    *,
+    width: int,
+    options: Mapping[str, Any],
+    counted: _Counted,
+    gradients: bool,
+    progress: _Progress = None,
+) -> _PolicyScored: ...
+def group_advantages(
+    rewards: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    *,
+    count: int,
+    leave_one_out: bool,
+    scaled: bool,
+    ddof: int,
+    epsilon: float,
+) -> _Compared: ...
+def token_advantages(
+    rewards: NDArray[np.float64],
+    values: NDArray[np.float64],
+    *,
+    width: int,
+    last: NDArray[np.float64] | None,
+    counted: _Counted,
+    gamma: float,
+    lam: float,
+) -> _AlongTokens: ...
 def preference_steepest(loss: str, *, largest: float, parameters: Mapping[str, Any]) -> float: ...
+
+class _Terms(TypedDict):
+    losses: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+
+class _SortedSide(_Terms):
+    potentials: NDArray[np.float64]
+    extents: NDArray[np.float64]
+
+class _RankedLosses(TypedDict):
+    losses: NDArray[np.float64]
+    gradients: NDArray[np.float64]
+    compared: NDArray[np.float64]
+    right: NDArray[np.float64]
+    saturated: int
+
+def logistic_losses(margins: NDArray[np.float64], *, bounded: bool, progress: _Progress = None) -> _Terms: ...
+def sorted_losses(
+    chosen: NDArray[np.float64], rejected: NDArray[np.float64], *, beta: float, progress: _Progress = None
+) -> tuple[_SortedSide, _SortedSide]: ...
+def exact_mean(values: NDArray[np.float64]) -> float: ...
+def ranked_losses(
+    scores: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    *,
+    width: int,
+    loss: str,
+    beta: float,
+    progress: _Progress = None,
+) -> _RankedLosses: ...
 
 # math: functions of numbers, or element by element of float64 arrays of one shape; numbers and arrays can be mixed
 _Numbers = TypeVar("_Numbers", float, NDArray[np.float64])

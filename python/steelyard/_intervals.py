@@ -375,6 +375,7 @@ def ratio(
     n: int,
     values: ValueFacts,
     score: Score = "t",
+    shift: float = 0.0,
     effective: float | None = None,
     of_rows: bool = False,
     left_out: Mapping[str, int] | None = None,
@@ -393,12 +394,14 @@ def ratio(
     score : str
         ``"t"`` for Student's interval; ``"answers"`` (values are 0 or 1) and ``"shares"`` (values in [0, 1]) for
         Wilson's interval with the effective number of rows.
+    shift : float
+        The number that was subtracted from every value before summing; it is added to the mean again.
     effective : float, optional
         With weights, the effective number of rows.
     of_rows : bool
         Whether each row is its own cluster.
     """
-    summed = Sums(sums, sizes, effective=effective, rows=of_rows)
+    summed = Sums(sums, sizes, shift, effective=effective, rows=of_rows)
     return _ratio(summed, confidence, name=name, n=n, values=values, score=score, left_out=left_out)
 
 

@@ -135,23 +135,24 @@ def sentence(name: str, expected: str, got: str, fix: str = "") -> str:
     return printable("; ".join(parts))
 
 
-def _argument(name: str) -> str:
+def argument(name: str) -> str:
+    """What the caller calls an argument: its name, or an option of the command."""
     return _NAMES.get().get(name, name)
 
 
 def type_error(name: str, expected: str, got: str, fix: str = "") -> TypeError:
     """The error for the wrong kind of thing: a type, a dtype, a device."""
-    return TypeError(sentence(_argument(name), expected, got, fix))
+    return TypeError(sentence(argument(name), expected, got, fix))
 
 
 def value_error(name: str, expected: str, got: str, fix: str = "") -> ValueError:
     """The error for the wrong content: a shape, a range, a value."""
-    return ValueError(sentence(_argument(name), expected, got, fix))
+    return ValueError(sentence(argument(name), expected, got, fix))
 
 
 def memory_error(name: str, expected: str, got: str, fix: str = "") -> MemoryError:
     """The error where memory does not suffice."""
-    return MemoryError(sentence(_argument(name), expected, got, fix))
+    return MemoryError(sentence(argument(name), expected, got, fix))
 
 
 def warn(message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 
 import steelyard as sy
 import steelyard.reference.preference
-from steelyard import reference
+from steelyard import _core, reference
+from steelyard._arrays import floats
 from steelyard._registries import REGISTRIES
 
 from . import Case, Inputs, Outputs, as_dtype, normalish
@@ -46,6 +48,8 @@ def scored(columns: Any, *, loss: Any = "dpo", lengths: Any = None, **options: A
     """``preference_loss`` of four columns, of which the loss gets those that it reads, and lengths where it reads them."""
     if reads(loss, "lengths"):
         options["lengths"] = tokens(len(columns[0])) if lengths is None else lengths
+    if any(np.ndim(options.get(name, 0)) for name in ("beta", *PARAMETERS)):
+        options.setdefault("columns", True)  # of a sweep too
     return sy.preference_loss(*(columns if reads(loss, "reference") else columns[:2]), loss=loss, **options)
 
 
@@ -73,8 +77,18 @@ def _make(dtype: str, n: int) -> Inputs:
     return {"columns": columns}
 
 
-def compared(columns: list[np.ndarray], variant: dict[str, Any]) -> tuple[Any, Any]:
+def matched(columns: Sequence[np.ndarray], loss: str) -> Sequence[np.ndarray]:
+    """The columns as the loss reads them: for "aot" with those of the reference of the pairs of equal rank."""
+    if not reads(loss, "batch"):
+        return columns
+    a, b, c, d = (np.asarray(column, np.float64) for column in columns)
+    partners = reference.preference.of_equal_rank(a - b, c - d)
+    return a, b, c[partners], d[partners]
+
+
+def compared(columns: Sequence[np.ndarray], variant: dict[str, Any]) -> tuple[Any, Any]:
     """What the loss compares: the scores of both answers, and their derivatives, as the reference has them."""
+    columns = matched(columns, variant["loss"])
     loss, options = variant["loss"], {k: v for k, v in variant.items() if k == "alpha"}
     of = loss if loss in reference.preference.SCORES else variant.get("divergence", "reverse-kl")
     if loss == "alphapo":
@@ -105,7 +119,7 @@ def _run(inputs: Inputs) -> Outputs:
     for i, variant in enumerate(VARIANTS):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sy.errors.SteelyardWarning)  # of 16 bits
-            found = scored(inputs["columns"], **variant)
+            found = scored(inputs["columns"], dtype="float64", **variant)
         out |= {f"{i} {name}": getattr(found, name) for name in (*BOUNDED, "saturated")}
     return out
 
@@ -163,7 +177,69 @@ def _four_ulp(i: int, name: str) -> Any:
     return bound
 
 
+BETAS = (0.1, 0.7, 2.5)
+MPO: Any = {"dpo": 0.8, "bco_pair": 0.2}
+
+
+def _make_sweep(dtype: str, n: int) -> Inputs:
+    return {"columns": [as_dtype(-np.abs(normalish(n, 70 + i) * 5 - 40.0), dtype) for i in range(4)]}
+
+
+def _run_sweep(inputs: Inputs) -> Outputs:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sy.errors.SteelyardWarning)  # of 16 bits
+        out = sy.preference_loss(*inputs["columns"], loss=MPO, beta=BETAS)
+    found = {"loss": out.loss.value, "saturated": out.saturated, "margin": out.reward_margin.value}
+    return found | {"error": np.nan_to_num(out.loss.standard_error, nan=-1.0)}
+
+
+def _reference_sweep(inputs: Inputs) -> Outputs:
+    a, b, c, d = (np.asarray(column, np.float64) for column in inputs["columns"])
+    found = [reference.preference.mixture(a - c, b - d, loss=MPO, beta=beta) for beta in BETAS]
+    n = len(a)
+    errors = [np.std(one["losses"], ddof=1) / np.sqrt(n) if n > 1 else -1.0 for one in found]
+    return {
+        "loss": np.array([one["losses"].mean() for one in found]),
+        "saturated": np.array([np.count_nonzero(one["extents"] > 700) for one in found]),
+        "margin": np.array([(beta * ((a - c) - (b - d))).mean() for beta in BETAS]),
+        "error": np.array(errors),
+    }
+
+
+def _relative(name: str) -> Any:
+    def bound(inputs: Inputs) -> np.ndarray:
+        return 1e-11 * (1 + np.abs(_reference_sweep(inputs)[name]))
+
+    return bound
+
+
+def _run_ranks(inputs: Inputs) -> Outputs:
+    return {"partners": _core.preference_ranks([floats(column, "columns") for column in inputs["columns"]])}
+
+
+def _reference_ranks(inputs: Inputs) -> Outputs:
+    a, b, c, d = (np.asarray(column, np.float64) for column in inputs["columns"])
+    return {"partners": reference.preference.of_equal_rank(a - b, c - d)}
+
+
 CASES = [
+    Case(
+        name="preference.preference_sweep",
+        covers=("preference_sweep",),
+        make=_make_sweep,
+        run=_run_sweep,
+        reference=_reference_sweep,
+        lengths=(1, 3, 33, 257),
+        bound={name: _relative(name) for name in ("loss", "margin", "error")},
+    ),
+    Case(
+        name="preference.of_equal_rank",
+        covers=("preference_ranks",),
+        make=_make_sweep,
+        run=_run_ranks,
+        reference=_reference_ranks,
+        lengths=(1, 3, 33, 1000),
+    ),
     Case(
         name="preference.preference_loss",
         covers=("preference_loss", "preference_steepest"),
@@ -172,5 +248,5 @@ CASES = [
         reference=_reference,
         lengths=(1, 3, 8, 33, 257),
         bound={f"{i} {name}": _four_ulp(i, name) for i in range(len(VARIANTS)) for name in BOUNDED},
-    )
+    ),
 ]

@@ -33,6 +33,8 @@ def options_of(loss: str, n: int = 7) -> tuple[int, dict[str, Any]]:
 def test_values_and_gradients_are_those_of_the_call_without_torch(loss: str) -> None:
     reads, options = options_of(loss)
     given = columns()[:reads]
+    for x in given[2:]:
+        x.requires_grad_(loss != "aot")
     want = sy.preference_loss(*(x.detach().numpy() for x in given), **options)
     got = preference_loss(*given, reduction="none", **options)
     assert got.detach().numpy().tobytes() == want.losses.tobytes()
@@ -40,7 +42,7 @@ def test_values_and_gradients_are_those_of_the_call_without_torch(loss: str) -> 
     got.backward(slope)
     assert want.grad_chosen is not None
     assert want.grad_rejected is not None
-    for i, x in enumerate(given):
+    for i, x in enumerate(given[:2] if loss == "aot" else given):
         sign, grad = (1.0 if i < 2 else -1.0), (want.grad_chosen, want.grad_rejected)[i % 2]
         assert x.grad is not None
         assert torch.equal(x.grad, sign * slope * torch.from_numpy(grad.copy()))
@@ -56,7 +58,33 @@ def test_numbers_of_every_kind() -> None:
 @pytest.mark.parametrize("loss", [name for name in LOSSES if name != "hinge"])
 def test_gradcheck(loss: str) -> None:
     reads, options = options_of(loss)
-    assert torch.autograd.gradcheck(lambda *x: preference_loss(*x, reduction="none", **options), columns()[:reads])
+    given = columns()[:reads]
+    for x in given[2:]:
+        x.requires_grad_(loss != "aot")
+    assert torch.autograd.gradcheck(lambda *x: preference_loss(*x, reduction="none", **options), given)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_gradcheck_of_mixtures_with_margins_and_weights(reduction: Any) -> None:
+    options: Any = {
+        "loss": {"dpo": 0.8, "hinge": 0.2}, "sft": 0.25, "margin": torch.linspace(-1, 1, 7), "beta": 0.3,
+        "weights": [0.5, 1.0, 0.0, 2.0, 1.0, 1.0, 0.25], "reduction": reduction,
+    }  # fmt: skip
+    assert torch.autograd.gradcheck(lambda *x: preference_loss(*x, **options), columns()[:2] + _plain(columns()[2:]))
+
+
+def _plain(given: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [x.detach() for x in given]
+
+
+def test_weights_are_those_of_cross_entropy() -> None:
+    """The mean is divided by their sum, and without a reduction each loss is multiplied by its own."""
+    weights = torch.tensor([0.5, 1.0, 0.0, 2.0, 1.0, 1.0, 0.25], dtype=torch.float64)
+    plain, given = preference_loss(*columns(), reduction="none"), {"weights": weights}
+    torch.testing.assert_close(preference_loss(*columns(), reduction="none", **given), plain * weights)  # type: ignore[arg-type]
+    torch.testing.assert_close(preference_loss(*columns(), **given), (plain * weights).sum() / weights.sum())  # type: ignore[arg-type]
+    want = sy.preference_loss(*(x.detach().numpy() for x in columns()), weights=weights.numpy())
+    assert preference_loss(*columns(), **given).item() == pytest.approx(float(want.loss), rel=1e-14)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -74,6 +102,21 @@ def test_dpo_is_torchs_formula(dtype: torch.dtype) -> None:
         assert a.grad.dtype == dtype
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-5, atol=1e-8)
     torch.testing.assert_close(preference_loss(*columns(dtype), reduction="sum"), 7 * preference_loss(*columns(dtype)))
+
+
+def test_a_convention_has_the_gradients_of_what_the_library_adds() -> None:
+    """SimPO as TRL has it: with the negative log-likelihood of the chosen answers, over all their tokens in the batch."""
+    mine, theirs = columns()[:2], columns()[:2]
+    lengths = (np.arange(3, 10), np.arange(5, 12))
+    counts = [torch.from_numpy(length) for length in lengths]
+    got = preference_loss(*mine, loss="simpo", convention="trl", beta=0.3, gamma=0.5, lengths=lengths)
+    chosen, rejected = (x / n for x, n in zip(theirs, counts, strict=True))
+    want = -logsigmoid(0.3 * (chosen - rejected) - 0.5).mean() - theirs[0].sum() / counts[0].sum()
+    got.backward()
+    want.backward()
+    torch.testing.assert_close(got, want, rtol=1e-13, atol=0)
+    for a, b in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-12, atol=0)
 
 
 def test_only_what_requires_grad_gets_one() -> None:
@@ -121,6 +164,13 @@ def test_what_is_refused() -> None:
         for sweep in ([0.1, 0.2], [0.1], torch.tensor([0.1, 0.2])):
             with pytest.raises(ValueError, match=f"{name}: expected one number, since a sweep has no one gradient"):
                 preference_loss(*given, **{name: sweep})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="reference_chosen: expected a reference that requires no grad for 'aot'"):
+        preference_loss(*given, loss="aot")
+    for name in ("margin", "weights"):
+        with pytest.raises(
+            ValueError, match=f"{name}: expected constants; got a tensor that requires grad; pass x.detach"
+        ):
+            preference_loss(*given, **{name: torch.ones(7, requires_grad=True)})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="where"):
         preference_loss(*given, where=[True] * 7)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="loss: expected one of"):

@@ -13,8 +13,6 @@ from contextlib import redirect_stdout
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from typer.core import TyperCommand
 
 from .. import _exit, records, report
@@ -27,12 +25,13 @@ from ..records.places import find
 from ..records.roles import NONE, ROLES
 from ..records.source import name_of
 from ..report.results import MIN_MATCHED
-from . import logits, options, perplexity
+from . import logits, options, perplexity, preferences
 from .chosen import Chosen, Compared, split
 from .examples import epilog
 from .options import FailOn
 from .output import add_to_job_summary, hand_over, outputs
 from .output import show as print_text
+from .progress import bar
 from .sentences import sentences
 from .usage import usage
 
@@ -336,15 +335,7 @@ def _missing(missing: str, lower_is_better: bool) -> str | float:
 def _read(paths: list[str], *, names: list[str] | None, **how: Any) -> records.Runs:
     """Read the records, with a progress bar where standard error is a terminal."""
     of_files = _names(names, paths)
-    if sys.stderr is None or not sys.stderr.isatty():
-        return records.read(paths, names=of_files, progress=False, **how)
-    columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with bar("reading") as progress:
         return records.read(paths, names=of_files, progress=progress, **how)
 
 
@@ -354,5 +345,6 @@ def _names(names: list[str] | None, paths: list[str]) -> list[str] | None:
 
 
 app.command("compare-logits", cls=Command, epilog=epilog("compare-logits"))(logits.compare_logits)
+app.command("preferences", cls=Command, epilog=epilog("preferences"))(preferences.preferences)
 perplexity.register(app, cls=Command, sentences=sentences, read=_read)
 _COMMANDS = frozenset(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)

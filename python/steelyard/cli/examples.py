@@ -29,6 +29,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "steelyard perplexity logits.npy --targets targets.npy --documents docs.npy",
         "steelyard perplexity rolling.jsonl --cluster document",
     ),
+    "preferences": (
+        "steelyard preferences pairs.jsonl --html pairs.html",
+        "steelyard preferences pairs.jsonl --where 'split==test' --source subset",
+        "steelyard preferences scored.jsonl --beta 0.05 --doubts 50",
+    ),
     "config": ("steelyard config",),
 }
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from .. import report
 from ..errors import called, value_error
@@ -18,6 +13,7 @@ from ..report import logits_files
 from . import options
 from .options import FailOn
 from .output import add_to_job_summary, hand_over, outputs
+from .progress import bar
 from .sentences import sentences
 
 # The arguments of the Python call that are files here.
@@ -68,7 +64,7 @@ def compare_logits(
         files = [base, new, *(file for file in (targets, documents, vocabulary) if file is not None)]
         out = outputs(files, json_to, html)
         given = _two_names(names, base, new)
-        with _progress() as progress:
+        with bar("comparing") as progress:
             made = report.compare_logits(
                 logits_files.logits(new, "NEW"),
                 logits_files.logits(base, "BASE"),
@@ -98,15 +94,3 @@ def _two_names(given: list[str] | None, base: str, new: str) -> tuple[str, str]:
         return names[0], names[1]
     stems = Path(base).stem, Path(new).stem
     return stems if stems[0] != stems[1] else (base, new)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | bool]:
-    """A bar on standard error where that is a terminal."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield False
-        return
-    columns = (TextColumn("comparing"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("comparing", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

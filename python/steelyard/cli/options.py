@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
@@ -12,6 +12,7 @@ import typer
 from .. import _exit
 from .._exit import Exit
 from ..errors import value_error
+from ..records.preferences import HELP
 from ..records.roles import ROLES, Role
 
 RECORDS = "Which records are read, and what they are worth"
@@ -40,20 +41,29 @@ def columns_of(*roles: Role) -> Callable[[Command], Command]:
 
     Typer makes the options of a command from its signature, so that is where they are written.
     """
+    return _with_options(_column(role.name, role.option, role.help) for role in roles)
+
+
+def named_columns(columns: Mapping[str, str]) -> Callable[[Command], Command]:
+    """The same for columns by their names, with the help of each."""
+    return _with_options(_column(name, f"--{name.replace('_', '-')}", said) for name, said in columns.items())
+
+
+def _with_options(options: Iterable[inspect.Parameter]) -> Callable[[Command], Command]:
+    added = list(options)
 
     def with_options(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
         own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-        command.__signature__ = signature.replace(parameters=[*own, *map(_column, roles)])  # type: ignore[attr-defined]
+        command.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
         return command
 
     return with_options
 
 
-def _column(role: Role) -> inspect.Parameter:
-    option = typer.Option(role.option, help=role.help, metavar="COLUMN", rich_help_panel=COLUMNS)
-    kind = Annotated[str | None, option]
-    return inspect.Parameter(role.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+def _column(name: str, option: str, said: str) -> inspect.Parameter:
+    kind = Annotated[str | None, typer.Option(option, help=said, metavar="COLUMN", rich_help_panel=COLUMNS)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
 def whole_numbers(given: str | None, name: str) -> tuple[int, ...]:
@@ -215,14 +225,18 @@ Html = Annotated[
 # An error names an argument of a Python call; in the command it names the option instead (errors.called).
 ARGUMENTS = (
     "baseline",
+    "beta",
+    "bins",
     "by",
     "comparisons",
     "confidence_level",
     "date",
     "discordance",
     "documents",
+    "doubts",
     "exclude",
     "filter",
+    "folds",
     "ignore_index",
     "margin",
     "margin_flips",
@@ -234,6 +248,7 @@ ARGUMENTS = (
     "names",
     "pass_at",
     "power",
+    "seed",
     "show",
     "targets",
     "tensors",
@@ -254,6 +269,6 @@ OPTIONS = (
         "n_bins": "--bins",
         "paired": "--unpaired",
     }
-    | {name: f"--{name.replace('_', '-')}" for name in ARGUMENTS}
+    | {name: f"--{name.replace('_', '-')}" for name in (*ARGUMENTS, *HELP)}
     | {role.name: role.option for role in ROLES.values()}
 )

@@ -17,10 +17,10 @@ from rich.text import Text
 from .. import _exit, _files, report
 from .._text import printable
 from ..errors import value_error
+from ..report.forms import Forms
 from ..report.html import check_needs, page
-from ..report.logits_page import page as logits_page
 
-Made = report.Report | report.LogitsReport | report.Plan
+Made = report.Report | report.LogitsReport | report.PreferencesReport | report.Plan
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def hand_over(made: Made, out: Outputs, *, quiet: bool = False) -> None:
         _exit.say(f"page written to {printable(place)}\n", raw=True)
 
 
-def _page(made: report.Report | report.LogitsReport) -> str:
-    return logits_page(made) if isinstance(made, report.LogitsReport) else page(made)
+def _page(made: report.Report | Forms) -> str:
+    return made.page() if isinstance(made, Forms) else page(made)
 
 
 def _coloured(text: str) -> str:
@@ -134,7 +134,7 @@ def show(text: str, *, data: bool = False) -> None:
         raise
 
 
-def add_to_job_summary(made: report.Report | report.LogitsReport, out: Outputs) -> None:
+def add_to_job_summary(made: report.Report | Forms, out: Outputs) -> None:
     """Add the report to the summary of a GitHub Actions job. Where that fails it is said, and changes no exit code."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:

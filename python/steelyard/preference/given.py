@@ -1,64 +1,62 @@
-"""What a preference loss is given: its parameters and columns, checked, as the core takes them."""
+"""What a preference loss is given: its columns, checked, as the core takes them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import floats, to_float64
-from .._options import choice, parameter
-from .._registries import REGISTRIES, names
 from .._rows import Rows
 from ..errors import shown, type_error, value_error, warn
+from .terms import Terms
 
 __all__ = [
-    "COLUMNS", "as_columns", "blanked", "columns_given", "lengths_by_name", "loss_parameters", "settings_of", "step",
-    "token_counts", "warn_rounded",
+    "COLUMNS", "as_columns", "blanked", "columns_given", "lengths_by_name", "margin_column", "step", "token_counts",
+    "warn_rounded", "whole_lengths",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
 COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
 
 
-def loss_parameters(loss: str, divergence: str = "reverse-kl", **given: float | None) -> dict[str, Any]:
-    """Return the loss's parameters as the core takes them, with a harmless number for those that it does not use."""
-    row = REGISTRIES["preference.loss"][loss]
-    choice(divergence, "divergence", names("preference.divergence"))
-    if divergence != "reverse-kl" and row.columns != ("reference",):
-        raise value_error("divergence", f"nothing: the loss {loss!r} does not use it", repr(divergence))
-    alpha = given.pop("alpha", None)
-    key, variant = ("preference.loss", loss) if "alpha" in row.parameters else ("preference.divergence", divergence)
-    checked = {name: parameter("preference.loss", loss, name, value) for name, value in given.items()}
-    checked["alpha"] = parameter(key, variant, "alpha", alpha)
-    rate = checked.get("label_smoothing") or 0.0
-    return {
-        "label_smoothing": rate,
-        "crossing": crossing(rate),
-        "temperature": checked.get("temperature") or 1.0,
-        "divergence": divergence,
-        **{name: checked.get(name) or 0.0 for name in ("shift", "gamma", "alpha", "sft")},
-    }
-
-
-def columns_given(loss: str, columns: Sequence[Any], lengths: Any) -> dict[str, Any]:
+def columns_given(terms: Terms, columns: Sequence[Any], lengths: Any, margin: Any, weights: Any) -> dict[str, Any]:
     """Return the columns that the loss reads by name; raise where one is missing, or one would be ignored."""
-    reads = REGISTRIES["preference.loss"][loss].columns
     found = dict(zip(COLUMNS, columns, strict=True))
     for name in COLUMNS[2:]:
-        if "reference" not in reads and found[name] is not None:
-            raise value_error(name, f"nothing: the loss {loss!r} does not use it", shown(found[name]))
-        if "reference" in reads and found[name] is None:
-            raise value_error(name, f"log-probabilities of the reference, which the loss {loss!r} needs", "None")
-    if "lengths" in reads and lengths is None:
-        raise value_error("lengths", f"(chosen, rejected), numbers of tokens, which the loss {loss!r} needs", "None")
-    if "lengths" not in reads and lengths is not None:
-        raise value_error("lengths", f"nothing: the loss {loss!r} does not use it", shown(lengths))
+        if not terms.reads("reference") and found[name] is not None:
+            raise _unused(name, terms.said, found[name])
+        if terms.reads("reference") and found[name] is None:
+            raise value_error(name, f"log-probabilities of the reference, which {terms.said} needs", "None")
+    if terms.reads("lengths") and lengths is None:
+        raise value_error("lengths", f"(chosen, rejected), numbers of tokens, which {terms.said} needs", "None")
+    if not terms.reads("lengths") and lengths is not None:
+        raise _unused("lengths", terms.said, lengths)
+    if margin is not None and not terms.reads("margin"):
+        raise _unused("margin", terms.without("margin"), margin)
+    if weights is not None and terms.reads("batch"):
+        raise value_error("weights", f"nothing: {terms.said} matches pairs by ranks, which have none", shown(weights))
     return {name: column for name, column in found.items() if column is not None}
+
+
+def _unused(name: str, loss: str, got: Any) -> ValueError:
+    return value_error(name, f"nothing: {loss} does not use it", shown(got))
+
+
+def margin_column(margin: Any, n: int, keep: NDArray[np.bool_] | None) -> Floats:
+    """Return the offsets of margins; 0 for pairs that do not count (``keep``; None: all count)."""
+    offsets = to_float64(floats(margin, "margin", ndim=1, numbers=True))
+    if len(offsets) != n:
+        raise value_error("margin", f"{n} values, one per pair", str(len(offsets)))
+    offsets = offsets if keep is None else np.where(keep, offsets, 0.0)
+    bad = ~np.isfinite(offsets)
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise value_error("margin", "finite numbers", f"{offsets[i]} at index {i}", "leave such pairs out with where=")
+    return offsets
 
 
 def lengths_by_name(lengths: Any) -> dict[str, Any]:
@@ -77,72 +75,30 @@ def token_counts(
 
     Pairs that do not count (``keep``; None: all count) get one token.
     """
-    found = []
-    for side, (place, given) in enumerate(lengths_by_name(lengths).items()):
-        counts = to_float64(floats(given, place, ndim=1, numbers=True))
-        if len(counts) != len(columns[0]):
-            raise value_error(place, f"{len(columns[0])} values, one per pair", str(len(counts)))
-        counts = counts if keep is None else np.where(keep, counts, 1.0)
-        bad = ~((counts >= 0) & (counts == np.floor(counts)) & (counts < np.inf))
-        if bad.any():
-            i = int(np.argmax(bad))
-            raise value_error(place, "whole numbers of at least 0", f"{counts[i]} at index {i}")
+    found = whole_lengths(lengths_by_name(lengths), len(columns[0]), keep)
+    for side, (place, counts) in enumerate(zip(("lengths[0]", "lengths[1]"), found, strict=True)):
         for column, name in zip(columns[side::2], COLUMNS[side : len(columns) : 2], strict=True):
             bad = (counts == 0) & (to_float64(column) != 0)
             if bad.any():
                 i = int(np.argmax(bad))
                 raise value_error(place, f"at least 1 where {name} is not 0", f"0 at index {i}")
+    return found
+
+
+def whole_lengths(named: dict[str, Any], n: int, keep: NDArray[np.bool_] | None) -> tuple[Floats, Floats]:
+    """Return both columns of ``n`` lengths; raise for what is no whole number. Pairs that do not count get 1."""
+    found = []
+    for place, given in named.items():
+        counts = to_float64(floats(given, place, ndim=1, numbers=True))
+        if len(counts) != n:
+            raise value_error(place, f"{n} values, one per pair", str(len(counts)))
+        counts = counts if keep is None else np.where(keep, counts, 1.0)
+        bad = ~((counts >= 0) & (counts == np.floor(counts)) & (counts < np.inf))
+        if bad.any():
+            i = int(np.argmax(bad))
+            raise value_error(place, "whole numbers of at least 0", f"{counts[i]} at index {i}")
         found.append(counts)
     return found[0], found[1]
-
-
-def crossing(rate: float) -> tuple[float, float]:
-    """Return ``log((1 - e) / e)`` as a sum of two float64; decimal logarithms are the same on every machine."""
-    if rate == 0.0:
-        return 0.0, 0.0
-    from decimal import Context, Decimal
-
-    exact = Context(prec=60)
-    e = Decimal(rate)
-    crossing = exact.ln(exact.divide(exact.subtract(Decimal(1), e), e))
-    high = float(crossing)
-    return high, float(exact.subtract(crossing, Decimal(high)))
-
-
-def settings_of(loss: str, divergence: str, *, beta: Any, **given: Any) -> tuple[list[dict[str, Any]], bool]:
-    """Return the parameters of each setting as the core takes them, and whether they are a sweep.
-
-    They are one where a parameter is a column. Several columns of one length give the settings side by side.
-    """
-    read = {name: _numbers(value, name) for name, value in given.items() if _is_column(value)}
-    columns = {name: values for name, values in read.items() if values.ndim}
-    betas = _numbers(beta, "beta")
-    if betas.ndim:
-        columns = {"beta": betas, **columns}
-    first, count = next(((name, len(column)) for name, column in columns.items()), ("beta", 1))
-    for name, column in columns.items():
-        if len(column) != count:
-            raise value_error(name, f"{count} values, as many as {first}", str(len(column)))
-    settings = []
-    for i in range(count):
-        one = {name: columns[name][i].item() if name in columns else value for name, value in given.items()}
-        checked = parameter("preference.loss", loss, "beta", betas.reshape(-1)[i if "beta" in columns else 0].item())
-        settings.append(loss_parameters(loss, divergence, **one) | {"beta": checked})
-    return settings, bool(columns)
-
-
-def _is_column(value: Any) -> bool:
-    return not (value is None or isinstance(value, str | Real | np.generic) or getattr(value, "shape", None) == ())
-
-
-def _numbers(value: Any, name: str) -> Floats:
-    """Return a number or a column of numbers as an array; raise for anything else."""
-    array = floats(value, name, numbers=True, bits=True)
-    if array.dtype == np.bool_ or array.ndim > 1:
-        raise type_error(name, "a number or a column of numbers", f"{array.dtype} of shape {array.shape}")
-    if not array.size:
-        raise value_error(name, "at least one value", "none")
-    return to_float64(array)
 
 
 def as_columns(given: dict[str, Any]) -> list[NDArray[Any]]:

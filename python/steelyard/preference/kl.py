@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core, _intervals
-from .._arrays import aligned, booleans, first_index, flat_ids, floats, shape_of, to_float64
+from .._arrays import aligned, booleans, flat_ids, floats, shape_of, to_float64
 from .._estimate import Estimate
 from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, choice, confidence_of
 from .._rows import Selection
 from ..errors import value_error
+from .answers import POSITIVE, refuse
 from .given import warn_rounded
 
-__all__ = ["kl"]
+__all__ = ["ESTIMATORS", "POSITIVE", "Estimator", "kl", "terms"]
 
 Estimator = Literal["k1", "k2", "k3"]
 ESTIMATORS = ("k1", "k2", "k3")
-POSITIVE = 0.05  # more than rounding makes of the log-probability of a token that is certain
 
 
 @standard_mode
@@ -111,25 +111,17 @@ def kl(
     if rows.keep is not None:
         numbers = [np.where(rows.keep, x, 0.0) for x in numbers]  # what does not count may be anything
     for name, x in zip(("policy", "reference"), numbers, strict=True):
-        _refuse(~np.isfinite(x), x.reshape(p.shape), name, "a finite log-probability")
-        _refuse(x > POSITIVE, x.reshape(p.shape), name, "a log-probability, at most 0", "turn the sign of an NLL")
+        refuse(~np.isfinite(x), x.reshape(p.shape), name, "a finite log-probability")
+        refuse(x > POSITIVE, x.reshape(p.shape), name, "a log-probability, at most 0", "turn the sign of an NLL")
     with np.errstate(over="ignore"):
         d = numbers[1] - numbers[0]
-        values = _terms(d, estimator)
-    _refuse(~np.isfinite(values), d.reshape(p.shape), "reference", "a difference from policy whose term is finite")
+        values = terms(d, estimator)
+    refuse(~np.isfinite(values), d.reshape(p.shape), "reference", "a difference from policy whose term is finite")
     return _intervals.mean(values, confidence, rows, name="the terms", kind="graded", bounded=False)
 
 
-def _refuse(bad: NDArray[np.bool_], x: NDArray[np.float64], name: str, expected: str, fix: str = "") -> None:
-    """Raise for the first bad value of ``x``, if there is one."""
-    if bad.any():
-        place = first_index(bad.reshape(x.shape))
-        fix = "nan_policy='omit' leaves it out" if np.isnan(x[place]) else fix
-        raise value_error(name, expected, f"{x[place]} at index {list(place)}", fix)
-
-
-def _terms(d: NDArray[np.float64], estimator: Estimator) -> NDArray[np.float64]:
-    """What each token adds."""
+def terms(d: NDArray[np.float64], estimator: Estimator) -> NDArray[np.float64]:
+    """What each token adds, for ``d = reference - policy``."""
     match estimator:
         case "k1":
             return -d

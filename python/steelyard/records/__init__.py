@@ -7,6 +7,7 @@ counted by reason, and what was guessed is said beside the results.
 """
 
 from .naming import near as near  # the command looks for names that are alike
+from .preferences import Preferences, preferences
 from .read import read
 from .reading import Offered as Offered  # the command asks what it was offered
 from .run import Run
@@ -14,4 +15,4 @@ from .runs import Runs
 from .scores import Scores
 from .table import find_name as find_name  # the command and the report find models by it
 
-__all__ = ["Run", "Runs", "Scores", "read"]
+__all__ = ["Preferences", "Run", "Runs", "Scores", "preferences", "read"]

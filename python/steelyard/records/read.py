@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from .._mode import standard_mode
 from .._progress import Progress, reporter
@@ -24,6 +25,7 @@ from .table import Table, first_of
 from .where import conditions, none_left, selected
 
 AnyPath = str | os.PathLike[str]
+Content = TypeVar("Content")
 Choose = Callable[[Sequence[Sequence[str]]], Sequence[str] | None]
 
 
@@ -156,12 +158,12 @@ def read(
     >>> runs.guesses
     ('id = id', 'score = correct')
     """
-    places = find(_paths(paths), _patterns(exclude))
+    places = find(paths_of(paths), patterns_of(exclude))
     options = {
         "id": id, "model": model, "score": score, "confidence": confidence, "loglikelihood": loglikelihood,
         "n_tokens": n_tokens, "n_words": n_words, "n_bytes": n_bytes, "cluster": cluster, "epoch": epoch,
     }  # fmt: skip
-    _check_columns(options | {"filter": filter})
+    check_columns(options | {"filter": filter})
     if repeats not in (None, "epochs"):
         raise value_error("repeats", "'epochs' or None", repr(repeats))
     filled, worth = _missing(missing), words.parsed(values)
@@ -209,7 +211,7 @@ def _with_emptied(runs: Runs, tables: Sequence[Table]) -> Runs:
     return replace(runs, read=read, left_out=left_out, notes=(*runs.notes, *notes))
 
 
-def _paths(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
+def paths_of(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
     """The paths, named as the caller wrote them."""
     several: Iterable[AnyPath] = [paths] if isinstance(paths, str | os.PathLike) else paths
     if not isinstance(several, Iterable):
@@ -227,7 +229,8 @@ def _paths(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
     return files
 
 
-def _check_columns(options: Mapping[str, object]) -> None:
+def check_columns(options: Mapping[str, object]) -> None:
+    """Raise unless each option is the name of a column, or None."""
     for name, option in options.items():
         if option is not None and not isinstance(option, str):
             raise type_error(name, "a column's name", type(option).__name__)
@@ -247,7 +250,8 @@ def _check_pipes(files: Sequence[str]) -> None:
         seen.add(key)
 
 
-def _patterns(exclude: str | Sequence[str]) -> list[str]:
+def patterns_of(exclude: str | Sequence[str]) -> list[str]:
+    """The patterns of files that are left out."""
     patterns = [exclude] if isinstance(exclude, str) else exclude
     if not isinstance(patterns, Sequence) or not all(isinstance(one, str) and one for one in patterns):
         raise type_error("exclude", "patterns of files' names", shown(exclude))
@@ -299,14 +303,22 @@ def _asked(options: Mapping[str, str | None]) -> frozenset[str]:
 def _read_all(
     places: Places, progress: Progress, asked: frozenset[str], prepared: Callable[[Table], Table]
 ) -> dict[int, Table]:
-    """The tables of the files, by their place among them; those that turn out to hold no records are not there.
+    """The tables of the files, by their place among them; those that turn out to hold no records are not there."""
+    return each_file(places, progress, lambda file, on_read: prepared(read_table(file, on_read, asked)))
 
-    ``progress`` is told the bytes read, and the total once, when all is read.
+
+def each_file(
+    places: Places, progress: Progress, read: Callable[[str, Callable[[int], None]], Content]
+) -> dict[int, Content]:
+    """What ``read`` makes of each file, by its place among them, without those that turn out to hold no records.
+
+    It is given the path and what to tell the bytes read; ``progress`` is told them, and the total once, when all is
+    read.
     """
     tell = reporter(progress) or (lambda done, total: None)
     sizes = [size_of(file) for file in places.files]
     total, before = sum(sizes), 0
-    tables: dict[int, Table] = {}
+    found: dict[int, Content] = {}
     for index, (file, size) in enumerate(zip(places.files, sizes, strict=True)):
 
         def on_read(read: int, before: int = before) -> None:
@@ -314,9 +326,9 @@ def _read_all(
                 tell(min(before + read, total - 1), total)
 
         with places.reading(index):
-            tables[index] = prepared(read_table(file, on_read, asked))
+            found[index] = read(file, on_read)
         on_read(size)
         before += size
-    places.check([*tables])
+    places.check([*found])
     tell(total, total)
-    return tables
+    return found

@@ -18,7 +18,9 @@ from . import (
     multinomial,
     optim,
     ordered,
+    policy,
     preference,
+    preference_sets,
     proportions,
     random,
     repeats,
@@ -33,6 +35,6 @@ from . import (
 
 __all__ = [
     "abc", "answers", "bootstrap", "calibration", "designs", "double", "fma", "ideal", "intervals", "max_t",
-    "multinomial", "optim", "ordered", "preference", "proportions", "random", "repeats", "rules", "schedules",
-    "shuffles", "storage", "studentized", "sums", "tokens",
+    "multinomial", "optim", "ordered", "policy", "preference", "preference_sets", "proportions", "random", "repeats",
+    "rules", "schedules", "shuffles", "storage", "studentized", "sums", "tokens",
 ]  # fmt: skip

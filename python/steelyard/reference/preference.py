@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, localcontext
 from typing import Any, NamedTuple
 
@@ -168,6 +168,7 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "discopop": _discopop,
     "sigmoid_norm": _dpo,
     "ipo_norm": _ipo,
+    "aot": _dpo,
     "cpo": _cpo,
     "simpo": _dpo,
     "alphapo": _dpo,
@@ -224,6 +225,27 @@ def scores(
     return values, slopes * per_token
 
 
+def of_equal_rank(policy: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return for each pair the pair whose difference has the same rank under the reference, for "aot".
+
+    The differences are log-probabilities of the chosen answers less those of the rejected ones; equal ones keep their
+    order.
+    """
+    partners = np.empty(len(policy), np.int64)
+    partners[np.argsort(policy, kind="stable")] = np.argsort(reference, kind="stable")
+    return partners
+
+
+def mixture(
+    x: NDArray[np.float64], y: NDArray[np.float64], *, loss: Mapping[str, float], **options: Any
+) -> dict[str, Any]:
+    """Return the weighted sum of losses and of gradients, and the extents of the pairs."""
+    found = [(weight, preference_loss(x, y, loss=name, **options)) for name, weight in loss.items()]
+    names = ("losses", "grad_chosen", "grad_rejected")
+    summed = {name: sum(weight * one[name] for weight, one in found) for name in names}
+    return summed | {"extents": np.maximum.reduce([one["extents"] for _, one in found])}
+
+
 def preference_loss(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
@@ -235,19 +257,25 @@ def preference_loss(
     temperature: float = 0.05,
     gamma: float = 0.0,
     sft: float = 1.0,
+    margin: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Return the losses of pairs, the gradients for the chosen and the rejected answers, and the extents of the pairs.
 
     ``x`` and ``y`` are the log-probabilities of the policy minus those of the reference, for the chosen and the
     rejected answer, or what the loss compares instead of these (:func:`scores`). Up to an extent of 700, the compiled
     gradient is accurate to 4 ulp (of some losses to 8), and the loss to 4 ulp of its larger term. Beyond that, a pair
-    counts as saturated. ``label_smoothing`` is 0 by default, 0.001 for "exo_pair".
+    counts as saturated. ``label_smoothing`` is 0 by default, 0.001 for "exo_pair". ``margin`` is subtracted from the
+    margin of each pair.
     """
     at = LOSSES[loss]
     if label_smoothing is None:
         label_smoothing = 1e-3 if loss == "exo_pair" else 0.0
     with localcontext(EXACT):
         given = Given(beta, Decimal(label_smoothing), shift, Decimal(temperature), gamma, Decimal(sft))
-        pairs = [at(*pair, given) for pair in zip(x.tolist(), y.tolist(), strict=True)]
+        offsets = (gamma + (np.zeros(len(x)) if margin is None else margin)).tolist()
+        pairs = [
+            at(*pair, given._replace(gamma=offset))
+            for *pair, offset in zip(x.tolist(), y.tolist(), offsets, strict=True)
+        ]
     columns = (np.array([float(value) for value in column]) for column in zip(*pairs, strict=True))
     return dict(zip(("losses", "grad_chosen", "grad_rejected", "extents"), columns, strict=True))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from .. import _core
 
 __all__ = [
-    "coded_rows", "decoded_rows", "hidden_gradients", "mean_nll", "same_mean", "sequence_nll", "sketch", "sketch_kl", "token_gradients",
-    "token_pairs", "token_scores", "token_scores_from_hidden",
+    "coded_rows", "decoded_rows", "hidden_gradients", "mean_nll", "same_mean", "sequence_nll", "sketch", "sketch_kl",
+    "token_gradients", "token_pairs", "token_scores", "token_scores_from_hidden",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]

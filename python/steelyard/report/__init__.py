@@ -13,10 +13,11 @@ from .build import Report, build, comparison
 from .logits import LogitsReport, compare_logits
 from .perplexity_report import perplexity
 from .plan import Plan, Planned, plan
+from .preferences import PreferencesReport, preferences
 from .results import ModelResult, PairResult
 from .section import Section
 
 __all__ = [
-    "LogitsReport", "ModelResult", "PairResult", "Plan", "Planned", "Report", "Section", "build", "compare_logits",
-    "comparison", "perplexity", "plan",
+    "LogitsReport", "ModelResult", "PairResult", "Plan", "Planned", "PreferencesReport", "Report", "Section", "build",
+    "compare_logits", "comparison", "perplexity", "plan", "preferences",
 ]  # fmt: skip

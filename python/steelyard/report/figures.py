@@ -167,11 +167,19 @@ VERDICTS = {"": BLUE, "better": GREEN, "not_worse": GREEN, "worse": ORANGE, "und
 
 
 def intervals(
-    rows: Sequence[Bar], prefix: str, label: str, *, axis: str, zero: bool = False, loss: float = 0.0
+    rows: Sequence[Bar],
+    prefix: str,
+    label: str,
+    *,
+    axis: str,
+    zero: bool = False,
+    loss: float = 0.0,
+    half: bool = False,
 ) -> tuple[Picture, ...]:
     """A picture of the rows, one below the other; none where there are no rows.
 
-    ``zero`` draws a line at "no difference", and ``loss``, if it is not 0, one at the largest loss that is accepted.
+    ``zero`` draws a line at "no difference", ``half`` one at one half, which a coin would reach, and ``loss``, if it is
+    not 0, one at the largest loss that is accepted.
     """
 
     def paint(figure: Figure, narrow: bool = False) -> None:
@@ -183,8 +191,8 @@ def intervals(
             ax.tick_params(axis="x", top=True, labeltop=True)
             ax.tick_params(axis="y", labelsize=7.5)
             ax.spines["top"].set_visible(True)
-        if zero:
-            ax.axvline(0, color=INK, linewidth=1, zorder=1)
+        if zero or half:
+            ax.axvline(0.5 if half else 0, color=INK, linewidth=1, zorder=1)
         if loss:
             ax.axvline(loss, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
             beside: dict[str, Any] = {"xytext": (-4, 0), "textcoords": "offset points", "ha": "right", "va": "center"}

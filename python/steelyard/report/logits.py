@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,15 @@ from numpy.typing import NDArray
 
 from .. import tokens, uncertainty
 from .._estimate import Estimate
-from .._files import check_target, write
 from .._intervals import stricter
 from .._intervals import verdict as verdict_of
 from .._mode import standard_mode, standard_mode_methods
 from .._options import confidence_of, number
 from .._progress import Progress
-from .._text import html_table, in_markdown, printable
 from ..config import show_config
 from ..errors import value_error
-from . import tables
 from .build import plain
+from .forms import Forms, View
 from .logits_read import Scored, scored
 from .logits_results import Band, LogitsContents, Margin, TokenChange
 from .words import one
@@ -39,7 +36,7 @@ QUANTILES = {"median": 0.5, "99 %": 0.99, "99.9 %": 0.999}
 
 @standard_mode_methods
 @dataclass(frozen=True)
-class LogitsReport(LogitsContents):
+class LogitsReport(Forms, LogitsContents):
     """How a model's logits differ from a baseline's: data; ``str``, ``to_html``, ``to_markdown``, ``to_dict`` show it.
 
     Attributes
@@ -80,50 +77,10 @@ class LogitsReport(LogitsContents):
         What was read and how.
     """
 
-    def __str__(self) -> str:
-        return self.to_text()
+    def _view(self) -> View:
+        from . import logits_page
 
-    def _repr_html_(self) -> str:
-        """Render as the tables that a notebook shows."""
-        from . import logits_page as view
-
-        found = [table for block in view.blocks(self) for table in block.tables]
-        made = [html_table(table.rows, [column.title for column in table.columns], table.title) for table in found]
-        return "".join([html_table([[view.headline(self)]]), *made])
-
-    def to_text(self, width: int = 80) -> str:
-        """The report as plain text for a terminal of ``width`` columns."""
-        from . import logits_page as view
-
-        pieces = [tables.wrap(view.headline(self), width)]
-        pieces += [[line for text in view.cautions(self) for line in tables.wrap(f"Caution: {text}", width, "  ")]]
-        shown = [table for block in view.blocks(self) if not block.page_only for table in block.tables]
-        pieces += [list(tables.text_lines(table, width)) for table in shown]
-        pieces += [[line for note in self.notes for line in tables.wrap(printable(note), width, "  ")]]
-        return "\n\n".join("\n".join(piece) for piece in pieces if piece)
-
-    def to_markdown(self) -> str:
-        """The report as Markdown, for a job summary or a pull request."""
-        from . import logits_page as view
-
-        lines = [f"## {in_markdown(view.headline(self))}", ""]
-        lines += [f"- {in_markdown(finding.text)}" for finding in view.findings(self)]
-        lines += [""]
-        for block in view.blocks(self):
-            if not block.page_only:
-                lines += [line for table in block.tables for line in tables.markdown_lines(table)]
-        lines += [f"- {in_markdown(printable(note))}" for note in self.notes]
-        return "\n".join([*lines, ""])
-
-    def to_html(self, path: str | Path) -> None:
-        """Write the report as one HTML page without scripts that loads nothing and has the same bytes each time.
-
-        It is written to a file beside ``path`` and renamed; a file that was compared is never overwritten.
-        """
-        from .logits_page import page
-
-        check_target(path, sources=self.sources)
-        write(path, page(self), sources=self.sources)
+        return logits_page
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report in types that JSON has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._mode import standard_mode_methods
+from .._progress import OnProgress
 from .._result import Result
 from ._transform import Reals
 
 __all__ = ["TokenGradients", "gradients_of"]
 
-# Classes whose weights are multiplied at a time, and rows that are multiplied with them. Sums over classes and over rows
-# are rounded at the end of each block, so that the bits of the gradients depend on these numbers.
+# Classes whose weights are multiplied at a time, and rows that are multiplied with them. Sums over classes and over
+# rows are rounded at the end of each block, so that the bits of the gradients depend on these numbers.
 CLASSES = 1 << 12
 ROWS = 1 << 10
 
@@ -47,7 +48,7 @@ class TokenGradients(Result):
     >>> weight = np.array([[2.0, 1.0], [0.0, 0.0], [-1.0, 1.0]])
     >>> h = sy.token_scores_from_hidden(hidden, weight, [0, 1], gradients=True)
     >>> h.gradients.bias.round(4).tolist()
-    [0.0994, -0.1961, 0.0967]
+    [0.0975, -0.1961, 0.0986]
     """
 
     hidden: NDArray[Any]
@@ -63,20 +64,21 @@ def gradients_of(
     hidden: NDArray[Any],
     weight: NDArray[Any],
     targets: NDArray[np.int64],
-    scores: tuple[NDArray[np.bool_], NDArray[np.float64]],
+    *,
+    counted: NDArray[np.bool_],
+    log_z: NDArray[np.float64],
     real: Reals,
     options: Mapping[str, Any],
-    progress: Callable[[int, int], object] | None,
+    progress: OnProgress,
 ) -> TokenGradients:
     """The gradients for ``[..., H]`` hidden states with a target each.
 
-    ``scores`` are which of them count, and log Z of each. The logits of each block of classes and rows have the bits of
+    ``counted`` and ``log_z`` are those of their scores. The logits of each block of classes and rows have the bits of
     those that were scored, so that probabilities add up to 1.
     """
-    counted, log_z = (each.reshape(-1) for each in scores)
     length, classes = hidden.shape[-1], len(weight)
     rows = np.flatnonzero(counted)
-    states, log_z, targets = hidden.reshape(-1, length)[rows], log_z[rows], targets.reshape(-1)[rows]
+    states, log_z, targets = hidden.reshape(-1, length)[rows], log_z.reshape(-1)[rows], targets.reshape(-1)[rows]
     by_state, by_weight, by_bias = (np.zeros(shape, real) for shape in (states.shape, weight.shape, (classes,)))
     starts = [(a, b) for a in range(0, classes, CLASSES) for b in range(0, len(rows), ROWS)]
     for done, (first, row) in enumerate(starts):

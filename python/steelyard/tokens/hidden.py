@@ -130,8 +130,9 @@ def token_scores_from_hidden(
     TypeError
         For arrays that are not floating-point or targets that are not integers.
     ValueError
-        For gradients of a shard or of candidates; for shapes that do not match, for a last axis that is not contiguous, for a target out of range, and for a
-        counted row with a logit that is NaN or ``+inf`` (a hidden state that is not finite makes such), which is named.
+        For gradients of a shard or of candidates; for shapes that do not match, for a last axis that is not contiguous,
+        for a target out of range, and for a counted row with a logit that is NaN or ``+inf`` (a hidden state that is
+        not finite makes such), which is named.
 
     Examples
     --------
@@ -178,5 +179,7 @@ def token_scores_from_hidden(
     values = shaped(asked, found, t.shape, x.shape[:-1])
     slopes = None
     if gradients:
-        slopes = gradients_of(x, w, t, (counted, values["log_z"]), real, loss, reporter(progress))
+        slopes = gradients_of(
+            x, w, t, counted=counted, log_z=values["log_z"], real=real, options=loss, progress=reporter(progress)
+        )
     return TokenScores(counted=counted.reshape(t.shape), precision=precision_of(real), gradients=slopes, **values)

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _intervals
 from .._arrays import aligned
+from .._column_totals import TokenTotals
 from .._estimate import Estimate
 from .._intervals import Sums
 from .._mode import standard_mode_methods
@@ -21,7 +22,6 @@ from .._strides import kept
 from ..errors import shown, type_error, value_error
 from ._asked import Column, PairColumn
 from ._batch import COUNTS, EXCLUDED, IGNORED, groups_of
-from ._column_totals import ColumnTotals
 from ._scored import Scored, scored
 from ._stream import add_all, is_stream
 from ._transform import transform_of
@@ -88,7 +88,7 @@ class TokenState(State):
     3.24 [3.03, 3.46] (95 %, clustered t, n = 120, 6 clusters)
     """
 
-    _CORE = ColumnTotals
+    _CORE = TokenTotals
 
     def __init__(
         self,
@@ -117,15 +117,15 @@ class TokenState(State):
         self._confidence = confidence_of(confidence_level, alternative)
         super().__init__()
 
-    def _empty(self) -> ColumnTotals:
-        return ColumnTotals(len(self._columns))
+    def _empty(self) -> TokenTotals:
+        return TokenTotals(len(self._columns))
 
     def _options(self) -> dict[str, Any]:
         columns = self._columns[0] if self._one else list(self._columns)
         return {"columns": columns, **self._scoring, **self._confidence.keywords}
 
     @classmethod
-    def _read(cls, totals: ColumnTotals, header: dict[str, Any]) -> Self:
+    def _read(cls, totals: TokenTotals, header: dict[str, Any]) -> Self:
         state = super()._read(totals, header)
         if len(totals.parts) != len(state._columns):
             raise value_error("columns", f"{len(totals.parts)} of them", str(len(state._columns)))
@@ -135,7 +135,7 @@ class TokenState(State):
     def n_positions(self) -> int:
         """The number of positions added so far, whether they counted or not: where to go on after an interrupt."""
         size = self._totals.size()
-        return int(size.tokens + size.excluded + size.ignored)
+        return int(size.rows + size.excluded + size.nan)
 
     def update(
         self,
@@ -213,7 +213,7 @@ class TokenState(State):
         columns = [self._values(name, found, counted) for name in self._columns]
         self._totals.update(
             columns, kept(codes, counted), group.names, excluded=int(np.count_nonzero(status == EXCLUDED)),
-            ignored=int(np.count_nonzero(status == IGNORED)), progress=progress,
+            nan=int(np.count_nonzero(status == IGNORED)), progress=progress,
         )  # fmt: skip
 
     def _values(self, name: str, found: Scored, counted: Any) -> Any:
@@ -240,18 +240,18 @@ class TokenState(State):
             Where no token counts.
         """
         size = self._totals.size()
-        left_out = nonzero({"ignored": size.ignored, "where": size.excluded})
-        if not size.tokens:
+        left_out = nonzero({"ignored": size.nan, "where": size.excluded})
+        if not size.rows:
             raise nothing_counts("logits", "token", left_out)
         means = [
-            _mean(name, totals, size.tokens, self._confidence, left_out)
+            _mean(name, totals, size.rows, self._confidence, left_out)
             for name, totals in zip(self._columns, self._totals.parts, strict=True)
         ]
         return means[0] if self._one else _intervals.stack(means, self._columns)
 
     def __repr__(self) -> str:
         size = self._totals.size()
-        return f"<TokenState of {', '.join(self._columns)}: {size.tokens} tokens in {size.clusters} clusters>"
+        return f"<TokenState of {', '.join(self._columns)}: {size.rows} tokens in {size.clusters} clusters>"
 
 
 def _names(columns: Any) -> tuple[str, ...]:

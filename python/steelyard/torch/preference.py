@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,29 @@ from ..preference import preference_loss as losses_of_pairs
 from ._tensors import DTYPES, dtype_name
 from .losses import REDUCTIONS, Reduction, refuse_second_order
 
-__all__ = ["preference_loss"]
+__all__ = ["column_of", "preference_loss"]
 
 COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
 
 
 class _PreferenceLoss(torch.autograd.Function):
-    """The losses of pairs, in float64; the columns are the policy's and, where there are any, the reference's."""
+    """The losses of pairs, in float64, times their weights.
+
+    The columns are the policy's and, where there are any, the reference's.
+    """
 
     @staticmethod
     def forward(ctx: Any, options: dict[str, Any], *columns: torch.Tensor) -> torch.Tensor:
-        found = losses_of_pairs(*(column.detach() for column in columns), gradients=True, **options)
+        found = losses_of_pairs(*(column.detach() for column in columns), gradients=True, dtype="float64", **options)
+        assert found.losses is not None
         assert found.grad_chosen is not None
         assert found.grad_rejected is not None
         ctx.save_for_backward(*(torch.from_numpy(grad.copy()) for grad in (found.grad_chosen, found.grad_rejected)))
         ctx.columns = [(column.dtype, column.device) for column in columns]
-        return torch.from_numpy(found.losses.copy())
+        losses = torch.from_numpy(found.losses.copy())
+        weights = options["weights"]
+        # A pair of weight 0 has no loss, and adds none.
+        return losses if weights is None else torch.where(torch.from_numpy(found.counted.copy()), losses * weights, 0.0)
 
     @staticmethod
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -51,7 +59,7 @@ def preference_loss(
     reference_chosen: torch.Tensor | None = None,
     reference_rejected: torch.Tensor | None = None,
     *,
-    loss: str = "dpo",
+    loss: str | Mapping[str, float] = "dpo",
     beta: float = 0.1,
     label_smoothing: float | None = None,
     shift: float | None = None,
@@ -60,7 +68,10 @@ def preference_loss(
     alpha: float | None = None,
     sft: float | None = None,
     lengths: tuple[Any, Any] | None = None,
+    margin: Any = None,
+    weights: Any = None,
     divergence: str = "reverse-kl",
+    convention: str | None = None,
     reduction: Reduction = "mean",
 ) -> torch.Tensor:
     """Compute a preference loss that can be differentiated: :func:`steelyard.preference_loss` of tensors.
@@ -77,8 +88,9 @@ def preference_loss(
         On another device than the CPU, they are copied to it, and gradients back: a few numbers a pair.
     reference_chosen, reference_rejected : tensor of floats, shape [n], or None
         The same under the reference; None for losses without one.
-    loss : str
-        The name of the loss: "dpo", "ipo", "simpo", ...
+    loss : str or mapping
+        The name of the loss: "dpo", "ipo", "simpo", ..., or the losses of a mixture with their weights. "aot", whose
+        loss of a pair depends on other pairs' reference, takes a reference that requires no grad.
     beta : float
         Above 0.
     label_smoothing, shift, temperature, gamma, alpha, sft : float, optional
@@ -86,9 +98,16 @@ def preference_loss(
         no one gradient.
     lengths : tuple (chosen, rejected), optional
         The numbers of tokens, for losses of means over tokens.
+    margin : array or tensor of floats, shape [n], optional
+        What is subtracted from each pair's margin, a constant.
+    weights : array or tensor of floats, shape [n], optional
+        The weight of each pair, a constant. The loss of a pair is multiplied by it, and the mean divided by the sum of
+        the weights, as torch's ``cross_entropy(weight=)`` does; for WPO, as in TRL, divide the "sum" by n.
     divergence : str
         As in :func:`steelyard.preference_loss`. Losses and gradients grow with the exponential of a log-ratio there,
         and beyond 88 they are infinite in float32: keep such columns in float64.
+    convention : str, optional
+        The library whose loss is computed and named, as in :func:`steelyard.preference_loss`: "trl", "liger", ...
     reduction : {"mean", "sum", "none"}
         What becomes of the pairs' losses.
 
@@ -121,7 +140,9 @@ def preference_loss(
     """
     choice(reduction, "reduction", REDUCTIONS)
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
-    columns = [_column(x, name) for x, name in zip(given, COLUMNS, strict=True) if x is not None or name in COLUMNS[:2]]
+    columns = [
+        column_of(x, name) for x, name in zip(given, COLUMNS, strict=True) if x is not None or name in COLUMNS[:2]
+    ]
     if (reference_chosen is None) != (reference_rejected is None):
         missing = COLUMNS[2] if reference_chosen is None else COLUMNS[3]
         raise value_error(missing, "log-probabilities of the reference for both answers, or for none", "None")
@@ -132,15 +153,32 @@ def preference_loss(
     for name, value in numbers.items():
         if value is not None and np.ndim(value):
             raise value_error(name, "one number, since a sweep has no one gradient", "several", "call once for each")
-    options = {"loss": loss, "lengths": lengths, "divergence": divergence, **numbers}
+    if loss == "aot" and any(column.requires_grad for column in columns[2:]):
+        raise value_error("reference_chosen", "a reference that requires no grad for 'aot'", "one that does")
+    factors = None if weights is None else _constant(weights, "weights")
+    offsets = None if margin is None else _constant(margin, "margin")
+    options = {
+        "loss": loss, "lengths": lengths, "divergence": divergence, "convention": convention, "margin": offsets,
+        "weights": factors, **numbers,
+    }  # fmt: skip
     losses: torch.Tensor = _PreferenceLoss.apply(options, *columns)
     kind = torch.float64 if any(column.dtype == torch.float64 for column in columns) else torch.float32
-    reduced = {"none": lambda: losses, "sum": losses.sum, "mean": losses.mean}[reduction]()
+    reduced = losses.sum() if reduction != "none" else losses
+    if reduction == "mean":
+        reduced = losses.mean() if factors is None else reduced / factors.sum()
     return reduced.to(kind).to(policy_chosen.device)
 
 
-def _column(x: object, name: str) -> torch.Tensor:
-    """A column of floats on the CPU, through which gradients flow back to where it came from."""
+def _constant(x: Any, name: str) -> torch.Tensor:
+    """A column of numbers in float64 on the CPU; raise for one that requires grad, which would get none."""
+    column = torch.as_tensor(x)
+    if column.requires_grad:
+        raise value_error(name, "constants", "a tensor that requires grad", "pass x.detach()")
+    return column.double().cpu()
+
+
+def column_of(x: object, name: str) -> torch.Tensor:
+    """A tensor of floats on the CPU, through which gradients flow back to where it came from."""
     if not isinstance(x, torch.Tensor):
         raise type_error(name, "a tensor", type(x).__name__)
     if x.layout is not torch.strided or x.device.type == "meta" or x.dtype not in dict(DTYPES):

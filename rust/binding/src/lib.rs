@@ -63,7 +63,13 @@ mod _core {
         from_blocks8, global_norms, round_at_random, schedule_rates, sum_of_squares, to_blocks8,
     };
     #[pymodule_export]
-    use crate::preference::{preference_loss, preference_steepest};
+    use crate::preference::policy::{group_advantages, policy_loss, token_advantages};
+    #[pymodule_export]
+    use crate::preference::ranked::ranked_losses;
+    #[pymodule_export]
+    use crate::preference::unpaired::{exact_mean, logistic_losses, sorted_losses};
+    #[pymodule_export]
+    use crate::preference::{preference_loss, preference_ranks, preference_steepest, preference_sweep};
     #[pymodule_export]
     use crate::registries::registries;
     #[pymodule_export]

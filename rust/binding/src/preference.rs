@@ -1,11 +1,19 @@
 //! The binding of preference: the losses of pairs from four columns of log-probabilities, in one call.
 
-use crate::arrays::{Fresh, floats};
+pub mod policy;
+pub mod ranked;
+pub mod unpaired;
+
+use crate::arrays::{Fresh, Word, copied, floats};
 use crate::call::call;
 use crate::give::{Record, record, value_error};
 use crate::take::named;
+use numpy::PyArray1;
 use pyo3::prelude::*;
-use steelyard_kernels::preference::{self, Constants, Divergence, Loss, Output, Pairs, Smoothing};
+use steelyard_kernels::grid::{CHUNK, chunks};
+use steelyard_kernels::preference::{
+    self, Constants, Divergence, Loss, Narrow, Output, Pairs, Smoothing, Term,
+};
 use steelyard_kernels::simd::{Element, standard};
 use steelyard_kernels::with_dtype;
 
@@ -37,52 +45,158 @@ impl Parameters {
     }
 }
 
+/// The loss: names with their weights, of which one alone has the weight 1.
+fn terms(given: &[(String, f64)], constants: Constants) -> PyResult<Vec<Term>> {
+    let term = |(name, weight): &(String, f64)| Ok(Term { loss: named(name)?, weight: *weight });
+    let terms = given.iter().map(term).collect::<PyResult<Vec<Term>>>()?;
+    if terms.is_empty() || !preference::share_scores(&terms, constants) {
+        return Err(value_error("loss: expected losses that compare the same scores; got others"));
+    }
+    Ok(terms)
+}
+
+/// What there is beside the columns of log-probabilities, in float64: the numbers of tokens of the chosen and of the
+/// rejected answers, what is subtracted from each pair's margin, and the factors of its gradients.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Beside<'py> {
+    lengths: Option<[Bound<'py, PyAny>; 2]>,
+    margin: Option<Bound<'py, PyAny>>,
+    weights: Option<Bound<'py, PyAny>>,
+}
+
 /// The loss of every pair: the columns `losses`, `rewards_chosen` and `rewards_rejected`; `grad_chosen` and
 /// `grad_rejected`, which are None unless `gradients` is true; and the numbers of pairs that are `saturated` or have an
 /// `empty` answer; and the largest derivative of a score by a log-ratio, `stretch`, which is 0 where scores are
 /// log-ratios or their means.
 ///
-/// All columns have the same dtype and length; without a reference there are two. `lengths` are the numbers of tokens
-/// of the chosen and of the rejected answers, in float64.
+/// All columns of log-probabilities have the same dtype and length; without a reference there are two. Results are
+/// float64, or with `single` float32.
 #[pyfunction]
-#[pyo3(signature = (columns, *, loss, parameters, gradients, lengths=None, progress=None))]
+#[pyo3(signature = (columns, *, terms, parameters, beside, gradients, single, progress=None))]
+#[allow(clippy::too_many_arguments)]
 pub fn preference_loss<'py>(
     py: Python<'py>,
     columns: Vec<Bound<'py, PyAny>>,
-    loss: &str,
+    terms: Vec<(String, f64)>,
     parameters: Parameters,
+    beside: Beside<'py>,
     gradients: bool,
-    lengths: Option<[Bound<'py, PyAny>; 2]>,
+    single: bool,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Record<'py> {
-    let loss = named(loss)?;
     let constants = parameters.constants()?;
+    let terms = self::terms(&terms, constants)?;
     with_dtype!(floats(first_column(&columns)?, COLUMNS[0])?, first => {
-        let pairs = same_columns(first, &columns, lengths.as_ref())?;
-        let column = || Fresh::new(py, first.len());
-        let mut scored = [column()?, column()?, column()?];
-        let mut gradients = if gradients { Some([column()?, column()?]) } else { None };
-        let [losses, rewards_chosen, rewards_rejected] = scored.each_mut().map(Fresh::elements);
-        let output = Output {
-            losses,
-            rewards_chosen,
-            rewards_rejected,
-            gradients: gradients.as_mut().map(|columns| columns.each_mut().map(Fresh::elements).into()),
-        };
-        let counts = call(py, progress, first.len(), move |progress| {
-            preference::preference_loss_into(pairs, loss, constants, output, progress)
+        let pairs = same_columns(first, &columns, &beside)?;
+        if single {
+            scored::<_, f32>(py, pairs, &terms, constants, gradients, progress)
+        } else {
+            scored::<_, f64>(py, pairs, &terms, constants, gradients, progress)
+        }
+    })
+}
+
+/// The record of [`preference_loss`].
+fn scored<'py, T: Element, O: Word + Narrow>(
+    py: Python<'py>,
+    pairs: Pairs<'_, T>,
+    terms: &[Term],
+    constants: Constants,
+    gradients: bool,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
+    let n = pairs.policy_chosen.len();
+    let column = || Fresh::<O>::new(py, n);
+    let mut scored = [column()?, column()?, column()?];
+    let mut gradients = if gradients { Some([column()?, column()?]) } else { None };
+    let [losses, rewards_chosen, rewards_rejected] = scored.each_mut().map(Fresh::elements);
+    let output = Output {
+        losses,
+        rewards_chosen,
+        rewards_rejected,
+        gradients: gradients.as_mut().map(|columns| columns.each_mut().map(Fresh::elements).into()),
+    };
+    let counts = call(py, progress, n, move |progress| {
+        preference::preference_loss_into(pairs, terms, constants, output, progress)
+    })?;
+    if counts.nonfinite > 0 {
+        return Err(refused_nonfinite(pairs, constants.beta));
+    }
+    if counts.positive > 0
+        && let Some(found) = preference::first_positive(pairs)
+    {
+        return Err(refused_positive(found, counts.positive));
+    }
+    let [losses, rewards_chosen, rewards_rejected] = scored.map(Fresh::array);
+    let [grad_chosen, grad_rejected] =
+        gradients.map_or([None, None], |columns| columns.map(|column| Some(column.array())));
+    let (saturated, empty, stretch) = (counts.saturated, counts.empty, counts.stretch);
+    record!(py, { losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected, saturated, empty, stretch })
+}
+
+/// The moments of the losses at each setting, as columns with an entry a setting: `mean`, `squares`, `low`, `high`; the
+/// largest `slope` of a pair's loss, 0 unless `slopes` is true; and the numbers of `saturated` pairs.
+#[pyfunction]
+#[pyo3(signature = (columns, *, terms, settings, beside, slopes, progress=None))]
+pub fn preference_sweep<'py>(
+    py: Python<'py>,
+    columns: Vec<Bound<'py, PyAny>>,
+    terms: Vec<(String, f64)>,
+    settings: Vec<Parameters>,
+    beside: Beside<'py>,
+    slopes: bool,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
+    let settings = settings.iter().map(Parameters::constants).collect::<PyResult<Vec<Constants>>>()?;
+    let Some(&first) = settings.first() else {
+        return Err(value_error("settings: expected at least one; got none"));
+    };
+    let terms = self::terms(&terms, first)?;
+    with_dtype!(floats(first_column(&columns)?, COLUMNS[0])?, first => {
+        let pairs = same_columns(first, &columns, &beside)?;
+        let (terms, settings) = (&terms[..], &settings[..]);
+        let total = chunks(first.len(), CHUNK) * chunks(settings.len(), preference::GROUP);
+        let found = call(py, progress, total, move |progress| {
+            preference::preference_sweep(pairs, terms, settings, slopes, progress)
         })?;
-        if counts.nonfinite > 0 {
-            return Err(refused_nonfinite(pairs, constants.beta));
+        let beyond = |of: &preference::Swept| !(of.squares.is_finite() && of.mean.is_finite() && of.slope.is_finite());
+        if let Some(index) = found.iter().position(beyond) {
+            return Err(refused_nonfinite(pairs, settings[index].beta));
         }
-        if counts.positive > 0 && let Some(found) = preference::first_positive(pairs) {
-            return Err(refused_positive(found, counts.positive));
-        }
-        let [losses, rewards_chosen, rewards_rejected] = scored.map(Fresh::array);
-        let [grad_chosen, grad_rejected] =
-            gradients.map_or([None, None], |columns| columns.map(|column| Some(column.array())));
-        let (saturated, empty, stretch) = (counts.saturated, counts.empty, counts.stretch);
-        record!(py, { losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected, saturated, empty, stretch })
+        let column = |of: fn(&preference::Swept) -> f64| filled(py, found.iter().map(of));
+        let (mean, squares) = (column(|of| of.mean)?, column(|of| of.squares)?);
+        let (low, high, slope) = (column(|of| of.low)?, column(|of| of.high)?, column(|of| of.slope)?);
+        let saturated = filled(py, found.iter().map(|of| of.saturated as i64))?;
+        record!(py, { mean, squares, low, high, slope, saturated })
+    })
+}
+
+/// An array of these values.
+fn filled<T: Word>(
+    py: Python<'_>,
+    values: impl ExactSizeIterator<Item = T>,
+) -> PyResult<Bound<'_, PyArray1<T>>> {
+    let mut array = Fresh::new(py, values.len())?;
+    for (element, value) in array.elements().iter_mut().zip(values) {
+        *element = value;
+    }
+    Ok(array.array())
+}
+
+/// For each pair the row of the pair whose rank under the reference equals its own under the policy, as `aot` pairs
+/// them.
+#[pyfunction]
+#[pyo3(signature = (columns, *, progress=None))]
+pub fn preference_ranks<'py>(
+    py: Python<'py>,
+    columns: Vec<Bound<'py, PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    with_dtype!(floats(first_column(&columns)?, COLUMNS[0])?, first => {
+        let pairs = same_columns(first, &columns, &Beside { lengths: None, margin: None, weights: None })?;
+        let rows = call(py, progress, 4 * first.len(), move |progress| preference::of_equal_rank(pairs, progress))?;
+        copied(py, &rows)
     })
 }
 
@@ -132,7 +246,7 @@ fn first_column<'a, 'py>(columns: &'a [Bound<'py, PyAny>]) -> PyResult<&'a Bound
 fn same_columns<'a, T: crate::arrays::Item>(
     first: &'a [T],
     columns: &'a [Bound<'_, PyAny>],
-    lengths: Option<&'a [Bound<'_, PyAny>; 2]>,
+    beside: &'a Beside<'_>,
 ) -> PyResult<Pairs<'a, T>> {
     let column = |index: usize| match columns.get(index) {
         Some(column) => {
@@ -140,22 +254,17 @@ fn same_columns<'a, T: crate::arrays::Item>(
         }
         None => Ok(&[][..]),
     };
-    let lengths = match lengths {
-        Some([chosen, rejected]) => {
-            let of = |column: &'a Bound<'_, PyAny>| {
-                as_long(crate::arrays::slice::<f64>(column, "lengths")?, first.len(), "lengths")
-            };
-            Some([of(chosen)?, of(rejected)?])
-        }
+    let doubles = |column: &'a Bound<'_, PyAny>, name| {
+        as_long(crate::arrays::slice::<f64>(column, name)?, first.len(), name)
+    };
+    let lengths = match &beside.lengths {
+        Some([chosen, rejected]) => Some([doubles(chosen, "lengths")?, doubles(rejected, "lengths")?]),
         None => None,
     };
-    Ok(Pairs {
-        policy_chosen: first,
-        policy_rejected: column(1)?,
-        reference_chosen: column(2)?,
-        reference_rejected: column(3)?,
-        lengths,
-    })
+    let margins = beside.margin.as_ref().map(|margin| doubles(margin, "margin")).transpose()?;
+    let weights = beside.weights.as_ref().map(|weights| doubles(weights, "weights")).transpose()?;
+    let columns = [first, column(1)?, column(2)?, column(3)?];
+    Ok(Pairs { lengths, margins, weights, ..Pairs::of(columns) })
 }
 
 /// The column, if it has one value per pair.

@@ -3,7 +3,9 @@
 use crate::intervals::{Adjust, Alternative, few_clusters, multinomial, proportion, spread, strata};
 use crate::named::Registry;
 use crate::optim::{Cooldown, Decay, Interpolate, Rise, Rule, WeightDecay};
-use crate::preference::{Divergence, Loss};
+use crate::preference::ranked::Ranked;
+use crate::preference::unpaired::Unpaired;
+use crate::preference::{Divergence, Loss, policy};
 use crate::tokens::{Column, Folds, PairColumn, Unit};
 use crate::uncertainty;
 
@@ -25,6 +27,10 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<WeightDecay>(),
     Registry::of::<Divergence>(),
     Registry::of::<Loss>(),
+    Registry::of::<Unpaired>(),
+    Registry::of::<Ranked>(),
+    Registry::of::<policy::Loss>(),
+    Registry::of::<policy::Estimator>(),
     Registry::of::<Column>(),
     Registry::of::<Folds>(),
     Registry::of::<PairColumn>(),

@@ -15,7 +15,7 @@ from ..json_values import BYTE_ORDER_MARK
 from ..packing import without_suffix
 from ..source import Source, name_of, opened
 from ..table import EXPECTED, Table, record_error
-from . import csv_records, json_records, llama_perplexity, parquet
+from . import csv_records, json_records, llama_perplexity, parquet, whole
 from .text import UTF16_MARKS, beginning
 
 _OTHER_FORMATS = (
@@ -63,6 +63,23 @@ def _read(name: str, source: Source, progress: Callable[[], None], asked: Collec
     if stem.endswith(".parquet"):
         raise record_error(name, "a Parquet file", beginning(start), "write it again")
     return csv_records.read(name, file, progress)
+
+
+def read_whole(path: str, progress: Callable[[int], None]) -> Table:
+    """Read one file of JSON or Parquet, whose columns have ``whole(key)``: texts in full, lists with their contents."""
+    name = name_of(path)
+    with while_at(name), opened(path) as source:
+        head, file = source.head, source.file
+        _check_known(name, head)
+        if head.startswith(b"PAR1"):
+            return parquet.read(name, file.read() if source.packing or not source.is_regular else source.path)
+        start = head.removeprefix(BYTE_ORDER_MARK).lstrip()
+        if start.startswith(b"["):
+            return whole.table_of(name, json_records.objects_of_array(name, file))
+        if start.startswith(b"{"):
+            return whole.table_of(name, json_records.objects(name, file, lambda: progress(source.done)))
+    expected = "pairs as JSON Lines, a JSON array or Parquet"
+    raise record_error(name, expected, beginning(start), "write one JSON object per line")
 
 
 def _read_utf16(name: str, source: Source, progress: Callable[[], None]) -> Table:

@@ -29,6 +29,13 @@ def read_lines(name: str, file: io.BufferedReader[Any], progress: Callable[[], N
     return _table(name, iter(lines), lambda: not file.peek(1), asked, lines.look_ahead)
 
 
+def objects(
+    name: str, file: io.BufferedReader[Any], progress: Callable[[], None]
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """Every object of a file of JSON Lines, whole, with the number of its line."""
+    return iter(_Lines(name, file, progress))
+
+
 def _table(
     name: str,
     records: Iterator[tuple[dict[str, Any], int]],
@@ -184,10 +191,10 @@ def _decoded(name: str, data: bytes) -> str:
 
 def read_array(name: str, file: IO[bytes], asked: Collection[str]) -> Table:
     """Read a file that is one JSON array, element by element: only the columns are kept, and every row has a line."""
-    return _table(name, _objects(name, file), lambda: False, asked)
+    return _table(name, objects_of_array(name, file), lambda: False, asked)
 
 
-def _objects(name: str, file: IO[bytes]) -> Iterator[tuple[dict[str, Any], int]]:
+def objects_of_array(name: str, file: IO[bytes]) -> Iterator[tuple[dict[str, Any], int]]:
     """Each element of an array, which has to be an object."""
     for record, line in _elements(name, _decoded(name, file.read())):
         if type(record) is not dict:

@@ -86,6 +86,10 @@ class Columns(ColumnStore):
             return None
         return self._values(key, elements=True)
 
+    def whole(self, key: str) -> list[Any]:
+        """What a column holds as Python's values: texts in full, and lists with what is in them."""
+        return self._values(key, elements=True)
+
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         import pyarrow.parquet as pq

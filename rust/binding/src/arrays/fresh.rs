@@ -82,10 +82,11 @@ fn leave(elements: Vec<f64>) {
     }
 }
 
-/// An element of eight bytes, any of which are a value of it.
+/// An element of at most eight bytes, any of which are a value of it.
 pub trait Word: Element + Copy {}
 
 impl Word for f64 {}
+impl Word for f32 {}
 impl Word for i64 {}
 
 /// A new array that nobody else has access to yet. Its elements have arbitrary values until the caller's kernel
@@ -99,11 +100,11 @@ pub struct Fresh<'py, T: Word = f64> {
 impl<'py, T: Word> Fresh<'py, T> {
     /// An array of `n` elements.
     pub fn new(py: Python<'py>, n: usize) -> PyResult<Self> {
-        let mut elements = take(n).map_err(no_memory)?;
+        let mut elements = take(n.div_ceil(size_of::<f64>() / size_of::<T>())).map_err(no_memory)?;
         let offset = elements.as_ptr().align_offset(LINE * size_of::<f64>()).min(LINE);
         let data = elements[offset..].as_mut_ptr().cast();
         let memory = Bound::new(py, ResultMemory(elements))?.into_any();
-        // SAFETY: `data` points to at least `n` initialised words, which `memory` keeps where they are.
+        // SAFETY: `data` points to initialised words, as many as `n` elements fill, which `memory` keeps where they are.
         let array = unsafe { array(py, n, data, Some(memory)) }?;
         Ok(Fresh { array, data, n })
     }

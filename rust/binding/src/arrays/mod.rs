@@ -18,7 +18,7 @@ pub mod tensor_rows;
 pub mod tensors;
 pub mod written;
 
-pub use fresh::{Fresh, copied, given};
+pub use fresh::{Fresh, Word, copied, given};
 pub use owners::check_memory;
 
 use crate::give::{type_error, value_error};

@@ -7,25 +7,38 @@
 //! `beta x` and `beta y`, as f64 arithmetic computes these from the log-probabilities. Beyond, it is finite and
 //! monotone, and the pair is counted as saturated.
 
+pub mod advantages;
 mod losses;
+mod mixture;
+mod narrow;
+pub mod policy;
+pub mod ranked;
+mod ranks;
 mod score;
 mod scores;
+mod sweep;
+pub mod unpaired;
 
 use crate::grid::{CHUNK, Progress, Stopped, chunk, fill_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Element, dispatch};
+use mixture::Mixing;
 use score::Score;
-use scores::{Chained, PIECE, Scale, Scores, Scoring};
+use scores::{PIECE, Scale, Scores, Scoring};
 use std::ops::Range;
 
 pub use losses::{Constants, Loss, Smoothing};
+pub use mixture::Term;
+pub use narrow::Narrow;
+pub use ranks::of_equal_rank;
 pub use scores::Divergence;
+pub use sweep::{GROUP, Swept, preference_sweep};
 
 /// A pair is saturated where |z| (or for losses of other arguments, the largest of them) exceeds this: a logistic loss
 /// is constant or linear there.
 pub const SATURATED: f64 = 700.0;
 
-/// The log-probabilities of pairs of answers: four columns of the same length.
+/// The log-probabilities of pairs of answers, as columns of the same length.
 #[derive(Clone, Copy)]
 pub struct Pairs<'a, T> {
     /// The policy's log-probabilities of the chosen answers.
@@ -38,21 +51,25 @@ pub struct Pairs<'a, T> {
     pub reference_rejected: &'a [T],
     /// The numbers of tokens of the chosen and of the rejected answers, for losses of means over tokens.
     pub lengths: Option<[&'a [f64]; 2]>,
+    /// What is subtracted from the margin of each pair, for losses that are functions of the margin alone.
+    pub margins: Option<&'a [f64]>,
+    /// The factors of the gradients.
+    pub weights: Option<&'a [f64]>,
 }
 
 /// The results, one column per quantity with one entry per pair.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scored {
+pub struct Scored<O = f64> {
     /// The losses.
-    pub losses: Vec<f64>,
+    pub losses: Vec<O>,
     /// The gradients with respect to the policy's log-probability of the chosen answer; empty if not asked for.
-    pub grad_chosen: Vec<f64>,
+    pub grad_chosen: Vec<O>,
     /// The gradients with respect to the policy's log-probability of the rejected answer; empty if not asked for.
-    pub grad_rejected: Vec<f64>,
+    pub grad_rejected: Vec<O>,
     /// The implicit rewards `beta x` of the chosen answers.
-    pub rewards_chosen: Vec<f64>,
+    pub rewards_chosen: Vec<O>,
     /// The implicit rewards `beta y` of the rejected answers.
-    pub rewards_rejected: Vec<f64>,
+    pub rewards_rejected: Vec<O>,
     /// How many pairs are unusual.
     pub counts: Counts,
 }
@@ -60,7 +77,8 @@ pub struct Scored {
 /// The numbers of pairs of the kinds that callers are told about.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
-    /// The margin exceeds [`SATURATED`] in magnitude, or a score has passed the end of its range.
+    /// The margin exceeds [`SATURATED`] in magnitude, a score has passed the end of its range, or a result is larger
+    /// than the type of the results can hold.
     pub saturated: usize,
     /// One answer has a log-probability of exactly 0 in policy and reference, as an empty answer has.
     pub empty: usize,
@@ -73,16 +91,17 @@ pub struct Counts {
     pub stretch: f64,
 }
 
-/// Scores every pair into newly allocated columns.
-pub fn preference_loss<T: Element>(
+/// Scores every pair into newly allocated columns. The loss is the weighted sum of `terms`, of which there is at least
+/// one, and which [share their scores](share_scores).
+pub fn preference_loss<T: Element, O: Narrow>(
     pairs: Pairs<'_, T>,
-    loss: Loss,
+    terms: &[Term],
     constants: Constants,
     gradients: bool,
     progress: Progress<'_>,
-) -> Result<Scored, Stopped> {
+) -> Result<Scored<O>, Stopped> {
     let n = pairs.policy_chosen.len();
-    let column = |wanted: bool| memory::filled(if wanted { n } else { 0 }, 0.0);
+    let column = |wanted: bool| memory::filled(if wanted { n } else { 0 }, O::from_f64(0.0));
     let mut scored = Scored {
         losses: column(true)?,
         grad_chosen: column(gradients)?,
@@ -97,65 +116,94 @@ pub fn preference_loss<T: Element>(
         rewards_rejected: &mut scored.rewards_rejected,
         gradients: gradients.then_some((&mut scored.grad_chosen[..], &mut scored.grad_rejected[..])),
     };
-    scored.counts = preference_loss_into(pairs, loss, constants, output, progress)?;
+    scored.counts = preference_loss_into(pairs, terms, constants, output, progress)?;
     Ok(scored)
 }
 
-/// Scores every pair into the given columns, each of which has one entry per pair.
-pub fn preference_loss_into<T: Element>(
+/// Whether all terms compare the same scores, so that they can be one loss.
+pub fn share_scores(terms: &[Term], constants: Constants) -> bool {
+    let mut scales = terms.iter().map(|term| Scale::of(term.loss, constants.divergence, constants.alpha));
+    let first = scales.next();
+    scales.all(|scale| Some(scale) == first)
+}
+
+/// [`preference_loss`] into the given columns, each of which has one entry per pair.
+pub fn preference_loss_into<T: Element, O: Narrow>(
     pairs: Pairs<'_, T>,
-    loss: Loss,
+    terms: &[Term],
     constants: Constants,
-    output: Output<'_>,
+    output: Output<'_, O>,
     progress: Progress<'_>,
 ) -> Result<Counts, Stopped> {
     let n = pairs.policy_chosen.len();
-    let bytes = n * (size_of::<T>() * 4 + 40);
-    let scale = Scale::of(loss, constants.divergence, constants.alpha);
-    let plain = scale == Scale::Ratio && pairs.lengths.is_none() && !pairs.reference_chosen.is_empty();
+    let bytes = n * (size_of::<T>() * 4 + size_of::<O>() * 5);
+    let work = Work::new(&pairs, terms, constants);
     let counts = fill_chunks(output.chunks()?, bytes, progress, |index, output| {
-        let pairs = pairs.part(chunk(index, n, CHUNK));
-        if plain {
-            dispatch(Score::<T, false> { pairs, loss, constants, output })
-        } else {
-            scored_by_pieces(pairs, scale, loss, constants, output)
-        }
+        work.score(pairs.part(chunk(index, n, CHUNK)), output)
     })?;
     Ok(counts.into_iter().fold(Counts::default(), Counts::plus))
 }
 
-/// Scores a chunk of pairs whose loss is one of scores, piece by piece: the scores, their loss, the chain rule.
-fn scored_by_pieces<T: Element>(
-    pairs: Pairs<'_, T>,
-    scale: Scale,
-    loss: Loss,
+/// Whether there are loops that read `T` and write `O`. Columns of 16 bits, and results narrower than the columns, are
+/// rare enough to take the longer way, by pieces in f64.
+const fn direct<T, O>() -> bool {
+    size_of::<T>() >= 4 && size_of::<O>() >= size_of::<T>()
+}
+
+/// How the pairs of a call are scored.
+struct Work<'a> {
+    terms: &'a [Term],
     constants: Constants,
-    mut output: Output<'_>,
-) -> Counts {
-    let n = pairs.policy_chosen.len();
-    let mut counts = Counts::default();
-    let mut scores = Scores::NONE;
-    for start in (0..n).step_by(PIECE) {
-        let range = start..n.min(start + PIECE);
-        let len = range.len();
-        let seen = dispatch(Scoring { pairs: pairs.part(range.clone()), scale, scores: &mut scores });
-        let made = Pairs {
-            policy_chosen: &scores.chosen[..len],
-            policy_rejected: &scores.rejected[..len],
-            reference_chosen: &[],
-            reference_rejected: &[],
-            lengths: None,
-        };
-        let mut output = output.part(range);
-        let scored =
-            dispatch(Score::<f64, true> { pairs: made, loss, constants, output: output.part(0..len) });
-        if let Some((chosen, rejected)) = output.gradients {
-            dispatch(Chained { gradients: chosen, slopes: &scores.by_chosen[..len] });
-            dispatch(Chained { gradients: rejected, slopes: &scores.by_rejected[..len] });
-        }
-        counts = counts.plus(seen).plus(scored);
+    scale: Scale,
+    /// The loss, where it is one of the log-ratios themselves, with nothing else to each pair.
+    of_ratios: Option<Loss>,
+}
+
+impl<'a> Work<'a> {
+    fn new<T>(pairs: &Pairs<'_, T>, terms: &'a [Term], constants: Constants) -> Work<'a> {
+        let scale = Scale::of(terms[0].loss, constants.divergence, constants.alpha);
+        let bare = pairs.lengths.is_none() && pairs.margins.is_none() && pairs.weights.is_none();
+        let plain = scale == Scale::Ratio && bare && !pairs.reference_chosen.is_empty();
+        let of_ratios = mixture::alone(terms, constants).filter(|_| plain);
+        Work { terms, constants, scale, of_ratios }
     }
-    counts
+
+    /// Scores a chunk of pairs.
+    fn score<T: Element, O: Narrow>(&self, pairs: Pairs<'_, T>, output: Output<'_, O>) -> Counts {
+        if const { direct::<T, O>() }
+            && let Some(loss) = self.of_ratios
+        {
+            let columns = pairs.columns();
+            return dispatch(Score::<T, O, false> { columns, loss, constants: self.constants, output });
+        }
+        self.score_by_pieces(pairs, output)
+    }
+
+    /// Scores a chunk of pairs piece by piece: what the loss compares, then the loss.
+    fn score_by_pieces<T: Element, O: Narrow>(
+        &self,
+        pairs: Pairs<'_, T>,
+        mut output: Output<'_, O>,
+    ) -> Counts {
+        let n = pairs.policy_chosen.len();
+        let mut counts = Counts::default();
+        let mut scores = Scores::NONE;
+        let mut mixing = Mixing::new(self.terms, self.constants);
+        for start in (0..n).step_by(PIECE) {
+            let range = start..n.min(start + PIECE);
+            let pairs = pairs.part(range.clone());
+            let seen = dispatch(Scoring { pairs, scale: self.scale, scores: &mut scores });
+            let (columns, output) = (scores.columns(range.len()), output.part(range));
+            let scored = match mixture::alone(self.terms, self.constants) {
+                Some(loss) => {
+                    dispatch(Score::<f64, O, true> { columns, loss, constants: self.constants, output })
+                }
+                None => mixing.score(&pairs, columns, output),
+            };
+            counts = counts.plus(seen).plus(scored);
+        }
+        counts
+    }
 }
 
 impl Counts {
@@ -171,6 +219,25 @@ impl Counts {
 }
 
 impl<'a, T> Pairs<'a, T> {
+    /// Pairs with these four columns alone, in the order of the fields.
+    pub fn of([policy_chosen, policy_rejected, reference_chosen, reference_rejected]: [&'a [T]; 4]) -> Self {
+        Pairs {
+            policy_chosen,
+            policy_rejected,
+            reference_chosen,
+            reference_rejected,
+            lengths: None,
+            margins: None,
+            weights: None,
+        }
+    }
+
+    /// The columns as [`Score`] reads them.
+    fn columns(&self) -> score::Columns<'a, T> {
+        let Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected, .. } = *self;
+        [policy_chosen, policy_rejected, reference_chosen, reference_rejected, policy_chosen]
+    }
+
     fn part(&self, range: Range<usize>) -> Pairs<'a, T> {
         let cut = |column: &'a [T]| if column.is_empty() { column } else { &column[range.clone()] };
         Pairs {
@@ -181,25 +248,27 @@ impl<'a, T> Pairs<'a, T> {
             lengths: self
                 .lengths
                 .map(|[chosen, rejected]| [&chosen[range.clone()], &rejected[range.clone()]]),
+            margins: self.margins.map(|margins| &margins[range.clone()]),
+            weights: self.weights.map(|weights| &weights[range.clone()]),
         }
     }
 }
 
 /// The columns to which results are written.
-pub struct Output<'a> {
+pub struct Output<'a, O> {
     /// See [`Scored`].
-    pub losses: &'a mut [f64],
+    pub losses: &'a mut [O],
     /// See [`Scored`].
-    pub rewards_chosen: &'a mut [f64],
+    pub rewards_chosen: &'a mut [O],
     /// See [`Scored`].
-    pub rewards_rejected: &'a mut [f64],
+    pub rewards_rejected: &'a mut [O],
     /// The gradients with respect to the chosen and to the rejected answer; `None` where they are not wanted.
-    pub gradients: Option<(&'a mut [f64], &'a mut [f64])>,
+    pub gradients: Option<(&'a mut [O], &'a mut [O])>,
 }
 
-impl Output<'_> {
+impl<O> Output<'_, O> {
     /// The pairs in `range` alone.
-    fn part(&mut self, range: Range<usize>) -> Output<'_> {
+    fn part(&mut self, range: Range<usize>) -> Output<'_, O> {
         Output {
             losses: &mut self.losses[range.clone()],
             rewards_chosen: &mut self.rewards_chosen[range.clone()],
@@ -213,7 +282,7 @@ impl Output<'_> {
 
     /// The part of each column in `range`: losses, both rewards, both gradients; gradients are empty if not wanted.
     #[inline(always)]
-    fn columns(&mut self, range: &Range<usize>) -> [&mut [f64]; 5] {
+    fn columns(&mut self, range: &Range<usize>) -> [&mut [O]; 5] {
         let (chosen, rejected) = match &mut self.gradients {
             Some((chosen, rejected)) => (&mut chosen[range.clone()], &mut rejected[range.clone()]),
             None => (&mut [][..], &mut [][..]),
@@ -229,8 +298,8 @@ impl Output<'_> {
     }
 }
 
-impl<'a> Output<'a> {
-    fn chunks(self) -> Result<Vec<Output<'a>>, NoMemory> {
+impl<'a, O> Output<'a, O> {
+    fn chunks(self) -> Result<Vec<Output<'a, O>>, NoMemory> {
         let (chosen, rejected) = self.gradients.unzip();
         let mut chosen = chosen.map(|column| column.chunks_mut(CHUNK));
         let mut rejected = rejected.map(|column| column.chunks_mut(CHUNK));
@@ -296,15 +365,10 @@ mod tests {
             &[-2.0, 0.04, -1.0, -1.0, 1.5],
         ];
         assert_eq!(score(Loss::Hinge, 0.1, pairs).counts.positive, 2);
-        let all = of(pairs);
+        let all = Pairs::of(pairs);
         assert_eq!(first_positive(all), Some((3, 1, 0.07)));
         assert_eq!(first_positive(all.part(4..5)), Some((0, 3, 1.5)));
         assert_eq!(first_positive(all.part(0..3)), None);
-    }
-
-    fn of(columns: [&[f64]; 4]) -> Pairs<'_, f64> {
-        let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] = columns;
-        Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected, lengths: None }
     }
 
     fn score(loss: Loss, beta: f64, pairs: [&[f64]; 4]) -> Scored {
@@ -312,9 +376,8 @@ mod tests {
     }
 
     fn smoothed(loss: Loss, beta: f64, smoothing: Smoothing, pairs: [&[f64]; 4]) -> Scored {
-        let pairs = of(pairs);
         let constants = Constants { beta, smoothing, ..Constants::DEFAULT };
-        preference_loss(pairs, loss, constants, true, &mut |_| true).unwrap()
+        preference_loss(Pairs::of(pairs), &[Term::of(loss)], constants, true, &mut |_| true).unwrap()
     }
 
     const TENTH: Smoothing = Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: 0.0 };
@@ -362,7 +425,7 @@ mod tests {
     #[test]
     fn the_first_log_probability_that_is_not_finite_is_found() {
         let nan = [0.0, f64::NAN];
-        let pairs = of([&nan, &[0.0, 0.0], &[0.0, 0.0], &[f64::INFINITY, 0.0]]);
+        let pairs = Pairs::of([&nan, &[0.0, 0.0], &[0.0, 0.0], &[f64::INFINITY, 0.0]]);
         assert_eq!(first_nonfinite(pairs), Some((0, 3)));
     }
 }

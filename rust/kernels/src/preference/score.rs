@@ -2,60 +2,63 @@
 //! each result once.
 
 use super::losses::{Constants, Formula};
+use super::narrow::Narrow;
 use super::scores::FAR;
-use super::{BOTH_POSITIVE, Counts, Loss, Output, Pairs, SATURATED, too_positive};
-use crate::simd::{Element, Isa, Kernel, padded};
-
-/// A pair is checked for overflow if its chosen reward exceeds this in magnitude: the other reward may have overflowed
-/// although the margin is small.
-const LARGE: f64 = 1e307;
+use super::{BOTH_POSITIVE, Counts, Loss, Output, SATURATED, too_positive};
+use crate::simd::{Element, Isa, Kernel, Soft, padded};
+use std::ops::Range;
 
 /// The number of pairs that go through the formula together.
 const BLOCK: usize = 128;
 type Block<T> = [T; BLOCK];
 
-/// The scoring of a chunk of pairs. With `SCORES`, the policy's columns are scores, which need not be log-probabilities,
-/// and those of the reference are empty.
-pub(super) struct Score<'a, T, const SCORES: bool> {
-    pub(super) pairs: Pairs<'a, T>,
+/// The scoring of a chunk of pairs.
+///
+/// The columns are the log-probabilities of the chosen and of the rejected answers under the policy and then under the
+/// reference; the fifth is not read. With `SCORES` they are the scores of the chosen and of the rejected answers, the
+/// derivatives of these, by which gradients are multiplied, and what is subtracted from the margin.
+pub(super) struct Score<'a, T, O, const SCORES: bool> {
+    pub(super) columns: Columns<'a, T>,
     pub(super) loss: Loss,
     pub(super) constants: Constants,
-    pub(super) output: Output<'a>,
+    pub(super) output: Output<'a, O>,
 }
 
-impl<T: Element, const SCORES: bool> Kernel for Score<'_, T, SCORES> {
+pub(super) type Columns<'a, T> = [&'a [T]; 5];
+
+impl<T: Element, O: Narrow, const SCORES: bool> Kernel for Score<'_, T, O, SCORES> {
     type Out = Counts;
     #[inline(always)]
     fn run<I: Isa>(self) -> Counts {
-        self.loss.score::<T, I, SCORES>(self.pairs, self.output, self.constants)
+        self.loss.score::<T, O, I, SCORES>(self.columns, self.output, self.constants)
     }
 }
 
 /// Scores every pair of a chunk with one formula.
 #[inline(always)]
-pub(super) fn blocks<T: Element, I: Isa, const SCORES: bool>(
-    pairs: Pairs<'_, T>,
-    mut output: Output<'_>,
+pub(super) fn blocks<T: Element, O: Narrow, I: Isa, const SCORES: bool>(
+    columns: Columns<'_, T>,
+    mut output: Output<'_, O>,
     formula: impl Formula,
     constants: Constants,
 ) -> Counts {
-    let n = pairs.policy_chosen.len();
-    let extreme = constants.extreme();
+    let n = columns[0].len();
+    let extreme = constants.extreme::<O>();
     let mut counts = Counts::default();
     // Buffers for the partial last block, and for gradients that were not asked for.
-    let (mut inputs, mut outputs) = ([None; 4], [[0.0; BLOCK]; 5]);
+    let (mut inputs, mut outputs) = ([None; 5], [[O::from_f64(0.0); BLOCK]; 5]);
     for start in (0..n).step_by(BLOCK) {
         let range = start..n.min(start + BLOCK);
-        let pairs = pairs.part(range.clone());
-        let mut columns = output.columns(&range);
-        let [losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected] = columns.each_mut();
-        let [pc, pr, rc, rr] = &mut inputs;
+        let mut results = output.columns(&range);
+        let [losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected] = results.each_mut();
+        let [a, b, c, d, e] = &mut inputs;
         let [l, wc, wr, gc, gr] = &mut outputs;
-        let rare = block::<T, I, SCORES>(
-            whole(pairs.policy_chosen, pc),
-            whole(pairs.policy_rejected, pr),
-            whole(pairs.reference_chosen, rc),
-            whole(pairs.reference_rejected, rr),
+        let rare = block::<T, O, I, SCORES>(
+            whole(columns[0], &range, a),
+            whole(columns[1], &range, b),
+            whole(columns[2], &range, c),
+            whole(columns[3], &range, d),
+            whole(columns[4], &range, e),
             whole_mut(losses, l),
             whole_mut(rewards_chosen, wc),
             whole_mut(rewards_rejected, wr),
@@ -65,28 +68,33 @@ pub(super) fn blocks<T: Element, I: Isa, const SCORES: bool>(
             constants,
         );
         if range.len() < BLOCK {
-            for (column, output) in columns.iter_mut().zip(&outputs) {
+            for (column, output) in results.iter_mut().zip(&outputs) {
                 column.copy_from_slice(&output[..column.len()]);
             }
         }
         if rare | extreme {
-            counts = counts.plus(count::<T, SCORES>(&pairs, formula, constants, &columns));
+            counts = counts.plus(count::<T, O, SCORES>(&columns, range, formula, constants, &mut results));
         }
     }
     counts
 }
 
-/// The block itself, or for a partial one a copy that is filled up with its first element; zeros for an empty column.
+/// The block itself, or for a partial one a copy that is filled up with its first element.
 #[inline(always)]
-fn whole<'a, T: Element>(column: &'a [T], copy: &'a mut Option<Block<T>>) -> &'a Block<T> {
+fn whole<'a, T: Element>(
+    column: &'a [T],
+    range: &Range<usize>,
+    copy: &'a mut Option<Block<T>>,
+) -> &'a Block<T> {
+    let column = &column[range.clone()];
     match column.try_into() {
         Ok(block) => block,
-        Err(_) => copy.insert(padded(column, column.first().copied().unwrap_or(T::from_f64(0.0)))),
+        Err(_) => copy.insert(padded(column, column[0])),
     }
 }
 
 #[inline(always)]
-fn whole_mut<'a>(column: &'a mut [f64], instead: &'a mut Block<f64>) -> &'a mut Block<f64> {
+fn whole_mut<'a, O>(column: &'a mut [O], instead: &'a mut Block<O>) -> &'a mut Block<O> {
     column.try_into().unwrap_or(instead)
 }
 
@@ -96,76 +104,90 @@ fn whole_mut<'a>(column: &'a mut [f64], instead: &'a mut Block<f64>) -> &'a mut 
 /// overlap, and it knows that of `&mut` parameters alone.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-fn block<T: Element, I: Isa, const SCORES: bool>(
-    policy_chosen: &Block<T>,
-    policy_rejected: &Block<T>,
-    reference_chosen: &Block<T>,
-    reference_rejected: &Block<T>,
-    losses: &mut Block<f64>,
-    rewards_chosen: &mut Block<f64>,
-    rewards_rejected: &mut Block<f64>,
-    grad_chosen: &mut Block<f64>,
-    grad_rejected: &mut Block<f64>,
+fn block<T: Element, O: Narrow, I: Isa, const SCORES: bool>(
+    a: &Block<T>,
+    b: &Block<T>,
+    c: &Block<T>,
+    d: &Block<T>,
+    e: &Block<T>,
+    losses: &mut Block<O>,
+    rewards_chosen: &mut Block<O>,
+    rewards_rejected: &mut Block<O>,
+    grad_chosen: &mut Block<O>,
+    grad_rejected: &mut Block<O>,
     formula: impl Formula,
     constants: Constants,
 ) -> bool {
     let mut rare = false;
     for i in 0..BLOCK {
-        let pair = Pair::new::<T, SCORES>(
-            policy_chosen[i],
-            policy_rejected[i],
-            reference_chosen[i],
-            reference_rejected[i],
-        );
-        let (loss, by_chosen, by_rejected) = formula.at::<I>(pair.x, pair.y, constants);
-        losses[i] = loss;
-        rewards_chosen[i] = constants.beta * pair.x;
-        rewards_rejected[i] = constants.beta * pair.y;
-        grad_chosen[i] = by_chosen;
-        grad_rejected[i] = by_rejected;
+        let pair = Pair::new::<T, SCORES>(a[i], b[i], c[i], d[i], e[i], constants);
+        let found = pair.found::<I, SCORES>(formula);
+        losses[i] = O::from_f64(found.loss);
+        rewards_chosen[i] = O::from_f64(found.reward_chosen);
+        rewards_rejected[i] = O::from_f64(found.reward_rejected);
+        grad_chosen[i] = O::from_f64(found.grad_chosen);
+        grad_rejected[i] = O::from_f64(found.grad_rejected);
         rare |= pair.empty
             | pair.far
-            | (formula.extent(pair.x, pair.y, constants) > SATURATED)
-            | constants.margin(pair.x, pair.y).is_nan()
+            | (formula.extent(pair.x, pair.y, pair.constants) > SATURATED)
+            | pair.constants.margin(pair.x, pair.y).is_nan()
             | (pair.highest > BOTH_POSITIVE)
-            | (rewards_chosen[i].abs() > LARGE);
+            // The other reward may have overflowed although the margin is small.
+            | (found.reward_chosen.abs() > O::LARGE);
+        if SCORES {
+            rare |= (found.loss.abs() > O::LARGE)
+                | (found.grad_chosen.abs() > O::LARGE)
+                | (found.grad_rejected.abs() > O::LARGE);
+        }
     }
     rare
 }
 
-/// Counts the rare pairs of a block one by one, in a second pass that ordinary data never need. `columns` holds the
-/// results of the block.
+/// Counts the rare pairs of a block one by one, in a second pass that ordinary data never need, and replaces what the
+/// type of the results cannot hold by the largest number that it holds.
 #[inline(never)]
-fn count<T: Element, const SCORES: bool>(
-    pairs: &Pairs<'_, T>,
+fn count<T: Element, O: Narrow, const SCORES: bool>(
+    columns: &Columns<'_, T>,
+    range: Range<usize>,
     formula: impl Formula,
     constants: Constants,
-    columns: &[&mut [f64]; 5],
+    results: &mut [&mut [O]; 5],
 ) -> Counts {
-    let overflows = |i: usize| columns.iter().any(|column| column.get(i).is_some_and(|x| !x.is_finite()));
-    let at = |column: &[T], i: usize| column.get(i).copied().unwrap_or(T::from_f64(0.0));
-    let counted = (0..pairs.policy_chosen.len()).map(|i| {
-        let (pc, pr) = (at(pairs.policy_chosen, i), at(pairs.policy_rejected, i));
-        let (rc, rr) = (at(pairs.reference_chosen, i), at(pairs.reference_rejected, i));
-        let Pair { x, y, empty, far, .. } = Pair::new::<T, SCORES>(pc, pr, rc, rr);
-        let positive = too_positive(pc.to_f64(), pr.to_f64()) | too_positive(rc.to_f64(), rr.to_f64());
-        Counts {
-            saturated: usize::from((formula.extent(x, y, constants) > SATURATED) | far),
-            empty: usize::from(empty),
-            nonfinite: usize::from(!constants.margin(x, y).is_finite() || overflows(i)),
-            positive: usize::from(positive & !SCORES),
-            stretch: 0.0,
+    let mut counts = Counts::default();
+    for (place, i) in range.enumerate() {
+        let [a, b, c, d, e] = columns.map(|column| column[i]);
+        let pair = Pair::new::<T, SCORES>(a, b, c, d, e, constants);
+        let mut far = (formula.extent(pair.x, pair.y, pair.constants) > SATURATED) | pair.far;
+        let mut finite = pair.constants.margin(pair.x, pair.y).is_finite();
+        if results.iter().any(|column| column.get(place).is_some_and(|x| !x.to_f64().is_finite())) {
+            let found = pair.found::<Soft, SCORES>(formula).all(); // the bits of every level
+            for (column, &value) in results.iter_mut().zip(&found) {
+                if let Some(result) = column.get_mut(place) {
+                    *result = O::held(value);
+                }
+            }
+            far |= found.iter().any(|x| x.abs() > O::LARGEST);
+            finite &= found.iter().all(|x| x.is_finite());
         }
-    });
-    counted.fold(Counts::default(), Counts::plus)
+        let positive = !SCORES && too_positive(a.to_f64(), b.to_f64()) | too_positive(c.to_f64(), d.to_f64());
+        counts.saturated += usize::from(far);
+        counts.empty += usize::from(pair.empty);
+        counts.nonfinite += usize::from(!finite);
+        counts.positive += usize::from(positive);
+    }
+    counts
 }
 
 /// What the losses and the counts need to know about a pair.
 struct Pair {
-    /// The policy's log-probability of the chosen answer minus the reference's.
+    /// What the loss compares: the policy's log-probability of the chosen answer minus the reference's, or its score.
     x: f64,
-    /// The policy's log-probability of the rejected answer minus the reference's.
+    /// The same of the rejected answer.
     y: f64,
+    /// The derivatives of `x` and `y`, times the weight of the pair.
+    slopes: [f64; 2],
+    /// The constants of the loss for this pair.
+    constants: Constants,
     /// Whether one of the answers has a log-probability of exactly 0 in policy and reference.
     empty: bool,
     /// Whether a score has passed the end of its range.
@@ -174,17 +196,51 @@ struct Pair {
     highest: f64,
 }
 
+/// The results of a pair, in f64.
+struct Found {
+    loss: f64,
+    reward_chosen: f64,
+    reward_rejected: f64,
+    grad_chosen: f64,
+    grad_rejected: f64,
+}
+
+impl Found {
+    /// In the order of [`Output::columns`].
+    fn all(&self) -> [f64; 5] {
+        [self.loss, self.reward_chosen, self.reward_rejected, self.grad_chosen, self.grad_rejected]
+    }
+}
+
 impl Pair {
     #[inline(always)]
-    fn new<T: Element, const SCORES: bool>(pc: T, pr: T, rc: T, rr: T) -> Pair {
-        let (pc, pr, rc, rr) = (pc.to_f64(), pr.to_f64(), rc.to_f64(), rr.to_f64());
+    fn new<T: Element, const SCORES: bool>(a: T, b: T, c: T, d: T, e: T, constants: Constants) -> Pair {
+        let (a, b, c, d) = (a.to_f64(), b.to_f64(), c.to_f64(), d.to_f64());
         if SCORES {
-            let far = (pc.abs() > FAR) | (pr.abs() > FAR);
-            return Pair { x: pc, y: pr, empty: false, far, highest: 0.0 };
+            let far = (a.abs() > FAR) | (b.abs() > FAR);
+            let constants = Constants { gamma: constants.gamma + e.to_f64(), ..constants };
+            return Pair { x: a, y: b, slopes: [c, d], constants, empty: false, far, highest: 0.0 };
         }
-        let empty = (pc == 0.0) & (rc == 0.0) | (pr == 0.0) & (rr == 0.0);
+        let empty = (a == 0.0) & (c == 0.0) | (b == 0.0) & (d == 0.0);
         let larger = |a: f64, b: f64| if a > b { a } else { b };
-        let highest = larger(larger(pc, pr), larger(rc, rr));
-        Pair { x: pc - rc, y: pr - rr, empty, far: false, highest }
+        let highest = larger(larger(a, b), larger(c, d));
+        Pair { x: a - c, y: b - d, slopes: [1.0; 2], constants, empty, far: false, highest }
+    }
+
+    #[inline(always)]
+    fn found<I: Isa, const SCORES: bool>(&self, formula: impl Formula) -> Found {
+        let (loss, mut grad_chosen, mut grad_rejected) = formula.at::<I>(self.x, self.y, self.constants);
+        if SCORES {
+            grad_chosen *= self.slopes[0];
+            grad_rejected *= self.slopes[1];
+        }
+        let beta = self.constants.beta;
+        Found {
+            loss,
+            reward_chosen: beta * self.x,
+            reward_rejected: beta * self.y,
+            grad_chosen,
+            grad_rejected,
+        }
     }
 }

@@ -18,6 +18,7 @@ mod stairs;
 pub use element::{Bf16, Element, F16, Precision};
 pub use fpenv::{FpEnv, standard};
 pub use lanes::{padded, tree32, tree64};
+pub(crate) use level::Soft;
 pub use level::{Isa, Kernel, Level, available, dispatch, force, level, scalar};
 pub use lookup::Table;
 pub use mask::high_bits;

@@ -20,8 +20,8 @@ const CRC_STRIDE: usize = 1 << 19;
 /// The length of the shortest state: header, two counts, checksum.
 const SHORTEST: usize = HEADER + 4 + 4 + CRC;
 
-/// The kind of a state. The numbers stand in saved bytes and never change. 5 is that of a `TokenState`, whose bytes the
-/// Python face writes around those of its columns, which are of the kind `Estimate`.
+/// The kind of a state. The numbers stand in saved bytes and never change. 5 and 6 are those of a `TokenState` and of a
+/// `PreferenceState`, whose bytes the Python face writes around those of their columns, which are of the kind `Estimate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {

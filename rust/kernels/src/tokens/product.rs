@@ -313,8 +313,8 @@ mod tests {
             let cells = (0..count).flat_map(|i| (0..others).map(move |j| (i, j)));
             assert!(cells.zip(&got).all(|((i, j), got)| logit(x.row(i), y.row(j)) == *got));
         }
-        let (a, mut to) = (numbers(9000, 5), vec![0.0; 9_000_000]);
-        let (x, y) = (Table::new(&a, 3).unwrap(), Table::new(&a, 3).unwrap());
+        let (a, mut to) = (numbers(3_000_000, 5), vec![0.0; 9_000_000]);
+        let (x, y) = (Table::new(&a, 1000).unwrap(), Table::new(&a, 1000).unwrap());
         assert_eq!(products::<f32, f32, f32>(&x, &y, &mut to, &mut |_| false), Err(Stopped::Cancelled));
     }
 

@@ -11,6 +11,7 @@ mod inputs;
 mod intervals;
 mod math;
 mod optim;
+mod policy;
 mod preference;
 mod random;
 mod tokens;
@@ -60,6 +61,7 @@ const ROOMS: &[&[Entry]] = &[
     tokens::TABLE,
     uncertainty::TABLE,
     optim::TABLE,
+    policy::TABLE,
     preference::TABLE,
 ];
 

@@ -4,22 +4,22 @@ use crate::math::{exp64_nonpositive, log1p64_unit};
 use crate::simd::Isa;
 
 /// The logistic function `s` and its logarithms at `z` and at `-z`, from one exponential; accurate in both tails.
-pub(super) struct Logistic {
+pub(in super::super) struct Logistic {
     /// `s(z) = 1 / (1 + exp(-z))`
-    pub(super) of_z: f64,
+    pub(in super::super) of_z: f64,
     /// `s(-z)`
-    pub(super) of_minus_z: f64,
+    pub(in super::super) of_minus_z: f64,
     /// The smaller of both.
     smaller: f64,
     /// `log(1 + exp(z))`, which is `-log s(-z)`
-    pub(super) softplus: f64,
+    pub(in super::super) softplus: f64,
     /// `log(1 + exp(-z))`, which is `-log s(z)`
-    pub(super) softplus_of_minus_z: f64,
+    pub(in super::super) softplus_of_minus_z: f64,
 }
 
 impl Logistic {
     #[inline(always)]
-    pub(super) fn at<I: Isa>(z: f64) -> Logistic {
+    pub(in super::super) fn at<I: Isa>(z: f64) -> Logistic {
         let u = exp64_nonpositive::<I>(-z.abs());
         let log = log1p64_unit::<I>(u);
         let negative = z < 0.0;
@@ -34,11 +34,17 @@ impl Logistic {
         }
     }
 
+    /// The logarithm in both: `log(1 + exp(-|z|))`, at most log 2.
+    #[inline(always)]
+    pub(in super::super) fn excess(&self) -> f64 {
+        if self.softplus < self.softplus_of_minus_z { self.softplus } else { self.softplus_of_minus_z }
+    }
+
     /// `s(z) s(-z)`, the derivative of the logistic function. Computed as `u (1 - u)` with the smaller factor u, whose
     /// rounding error then partly cancels: over four million points the error was at most 3.4 ulp, with the factor beta
     /// included, while that of the product of both factors was 4.3 ulp.
     #[inline(always)]
-    pub(super) fn slope(&self) -> f64 {
+    pub(in super::super) fn slope(&self) -> f64 {
         self.smaller * (1.0 - self.smaller)
     }
 }

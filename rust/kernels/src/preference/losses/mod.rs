@@ -12,23 +12,31 @@ mod dpo;
 mod exo_pair;
 mod hinge;
 mod ipo;
-mod logistic;
+pub(super) mod logistic;
 mod nca_pair;
 mod orpo;
 mod robust;
 mod sppo_hard;
 
-use super::score::blocks;
-use super::scores::Divergence;
-use super::{Counts, Output, Pairs};
+use super::narrow::Narrow;
+use super::score::{Columns, blocks};
+use super::scores::{Divergence, Scores};
+use super::sweep::{Values, all_values};
+use super::{Counts, Output};
 use crate::named;
 use crate::named::{Bound, Parameter};
 use crate::simd::{Element, Isa};
 
-/// The columns beside the policy's log-probabilities that a loss reads.
+/// The columns beside the policy's log-probabilities that a loss reads: those of the reference, the lengths of the
+/// answers, and, where it is a function of the margin alone, an offset of that (which may be left out).
 const REFERENCE: &[&str] = &["reference"];
 const LENGTHS: &[&str] = &["lengths"];
-const BOTH: &[&str] = &["reference", "lengths"];
+const MARGIN: &[&str] = &["margin"];
+const REFERENCE_MARGIN: &[&str] = &["reference", "margin"];
+const LENGTHS_MARGIN: &[&str] = &["lengths", "margin"];
+const ALL: &[&str] = &["reference", "lengths", "margin"];
+/// The reference, and all pairs at once: the loss of a pair depends on the others.
+const BATCH: &[&str] = &["reference", "batch"];
 
 const BETA: Parameter =
     Parameter { name: "beta", low: Bound::Open(0.0), high: Bound::Open(f64::INFINITY), default: Some(0.1) };
@@ -63,20 +71,20 @@ named! {
         /// Direct preference optimization; with label smoothing its conservative form.
         Dpo = "dpo" {
             source: "Rafailov et al. 2023; Mitchell 2023 (smoothing)",
-            columns: REFERENCE, parameters: &[BETA, LABEL_SMOOTHING],
+            columns: REFERENCE_MARGIN, parameters: &[BETA, LABEL_SMOOTHING],
         },
         /// DPO that is unbiased where labels are wrong at a known rate.
-        Robust = "robust" { source: "Chowdhury et al. 2024", columns: REFERENCE, parameters: &[BETA, LABEL_SMOOTHING] },
+        Robust = "robust" { source: "Chowdhury et al. 2024", columns: REFERENCE_MARGIN, parameters: &[BETA, LABEL_SMOOTHING] },
         /// The hinge of the margin.
-        Hinge = "hinge" { source: "Zhao et al. 2023 (SLiC); Liu et al. 2024 (RSO)", columns: REFERENCE, parameters: &[BETA] },
+        Hinge = "hinge" { source: "Zhao et al. 2023 (SLiC); Liu et al. 2024 (RSO)", columns: REFERENCE_MARGIN, parameters: &[BETA] },
         /// Identity preference optimization.
-        Ipo = "ipo" { source: "Azar et al. 2023", columns: REFERENCE, parameters: &[BETA] },
+        Ipo = "ipo" { source: "Azar et al. 2023", columns: REFERENCE_MARGIN, parameters: &[BETA] },
         /// Anchored preference optimization: each answer by itself.
         ApoZero = "apo_zero" { source: "D'Oosterlinck et al. 2024", columns: REFERENCE, parameters: &[BETA] },
         /// Noise contrastive alignment of a pair: each answer by itself.
         NcaPair = "nca_pair" { source: "Chen et al. 2024", columns: REFERENCE, parameters: &[BETA] },
         /// Exact preference optimization of a pair: the reverse divergence from smoothed labels.
-        ExoPair = "exo_pair" { source: "Ji et al. 2024", columns: REFERENCE, parameters: &[BETA, EXO_SMOOTHING] },
+        ExoPair = "exo_pair" { source: "Ji et al. 2024", columns: REFERENCE_MARGIN, parameters: &[BETA, EXO_SMOOTHING] },
         /// Binary classifier optimization of a pair: each answer by itself, told from a shift.
         BcoPair = "bco_pair" { source: "Jung et al. 2024", columns: REFERENCE, parameters: &[BETA, SHIFT] },
         /// Self-play preference optimization with hard labels: each log-ratio fitted to a number.
@@ -84,17 +92,19 @@ named! {
         /// Anchored preference optimization for a policy that is better than both answers.
         ApoDown = "apo_down" { source: "D'Oosterlinck et al. 2024", columns: REFERENCE, parameters: &[BETA] },
         /// A mixture of the logistic and the exponential loss that a language model proposed.
-        Discopop = "discopop" { source: "Lu et al. 2024", columns: REFERENCE, parameters: &[BETA, TEMPERATURE] },
+        Discopop = "discopop" { source: "Lu et al. 2024", columns: REFERENCE_MARGIN, parameters: &[BETA, TEMPERATURE] },
         /// DPO of log-ratios averaged over tokens.
-        SigmoidNorm = "sigmoid_norm" { source: "Lambert et al. 2024", columns: BOTH, parameters: &[BETA] },
+        SigmoidNorm = "sigmoid_norm" { source: "Lambert et al. 2024", columns: ALL, parameters: &[BETA] },
         /// Identity preference optimization of log-ratios averaged over tokens.
-        IpoNorm = "ipo_norm" { source: "Azar et al. 2023", columns: BOTH, parameters: &[BETA] },
+        IpoNorm = "ipo_norm" { source: "Azar et al. 2023", columns: ALL, parameters: &[BETA] },
+        /// Alignment by optimal transport: DPO of the policy's and the reference's differences, both sorted.
+        Aot = "aot" { source: "Melnyk et al. 2024", columns: BATCH, parameters: &[BETA, LABEL_SMOOTHING] },
         /// Contrastive preference optimization: no reference, and the likelihood of the chosen answer.
-        Cpo = "cpo" { source: "Xu et al. 2024", parameters: &[BETA, SFT] },
+        Cpo = "cpo" { source: "Xu et al. 2024", columns: MARGIN, parameters: &[BETA, SFT] },
         /// Log-probabilities averaged over tokens without a reference, with a margin.
-        Simpo = "simpo" { source: "Meng et al. 2024", columns: LENGTHS, parameters: &[BETA, GAMMA] },
+        Simpo = "simpo" { source: "Meng et al. 2024", columns: LENGTHS_MARGIN, parameters: &[BETA, GAMMA] },
         /// Mean log-probabilities without a reference, bent to a reward, with a margin.
-        Alphapo = "alphapo" { source: "Gupta et al. 2025", columns: LENGTHS, parameters: &[BETA, GAMMA, ALPHA] },
+        Alphapo = "alphapo" { source: "Gupta et al. 2025", columns: LENGTHS_MARGIN, parameters: &[BETA, GAMMA, ALPHA] },
         /// The odds ratio of both answers, and the likelihood of the chosen one.
         Orpo = "orpo" { source: "Hong et al. 2024", columns: LENGTHS, parameters: &[BETA] },
     }
@@ -105,10 +115,10 @@ named! {
 macro_rules! with_formula {
     ($loss:expr, $constants:expr, $formula:ident => $run:expr) => {
         match $loss {
-            Loss::Dpo if $constants.smoothing.rate != 0.0 => {
+            Loss::Dpo | Loss::Aot if $constants.smoothing.rate != 0.0 => {
                 with_formula!(@ $formula = dpo::Conservative, $run)
             }
-            Loss::Dpo | Loss::SigmoidNorm | Loss::Simpo | Loss::Alphapo => {
+            Loss::Dpo | Loss::Aot | Loss::SigmoidNorm | Loss::Simpo | Loss::Alphapo => {
                 with_formula!(@ $formula = dpo::Dpo, $run)
             }
             Loss::Robust => with_formula!(@ $formula = robust::Robust, $run),
@@ -134,13 +144,29 @@ macro_rules! with_formula {
 impl Loss {
     /// Scores a chunk of pairs.
     #[inline(always)]
-    pub(super) fn score<T: Element, I: Isa, const SCORES: bool>(
+    pub(super) fn score<T: Element, O: Narrow, I: Isa, const SCORES: bool>(
         self,
-        pairs: Pairs<'_, T>,
-        output: Output<'_>,
+        columns: Columns<'_, T>,
+        output: Output<'_, O>,
         constants: Constants,
     ) -> Counts {
-        with_formula!(self, constants, formula => blocks::<T, I, SCORES>(pairs, output, formula, constants))
+        with_formula!(self, constants, formula => blocks::<T, O, I, SCORES>(columns, output, formula, constants))
+    }
+
+    /// The losses of a piece: see [`sweep`](super::sweep).
+    #[inline(always)]
+    pub(super) fn values<I: Isa, const SLOPES: bool>(
+        self,
+        scores: &Scores,
+        constants: Constants,
+        values: &mut Values,
+    ) -> bool {
+        with_formula!(self, constants, formula => all_values::<I, SLOPES>(scores, formula, constants, values))
+    }
+
+    /// The magnitude of the largest argument of the loss: see [`Formula::extent`].
+    pub(super) fn extent(self, x: f64, y: f64, constants: Constants) -> f64 {
+        with_formula!(self, constants, formula => formula.extent(x, y, constants))
     }
 
     /// An upper bound of the magnitude of the derivative of the loss by a log-probability, where the losses are at most
@@ -161,11 +187,12 @@ pub struct Constants {
     pub shift: f64,
     /// The temperature t of the mixture, in (0, 1], for "discopop".
     pub temperature: f64,
-    /// What is subtracted from the margin: the target of "simpo" and "alphapo"; 0 for other losses.
+    /// What is subtracted from the margin: the target of "simpo" and "alphapo", 0 for other losses; plus the offset of
+    /// the pair, where there is one.
     pub gamma: f64,
     /// The bend of the reward of "alphapo", or the alpha of the divergence of that name.
     pub alpha: f64,
-    /// The weight of the chosen answer's negative log-likelihood, for "cpo".
+    /// The weight of the chosen answer's negative log-likelihood, for "cpo" and for mixtures.
     pub sft: f64,
     /// What makes scores of log-ratios, for losses that take a reference and no lengths.
     pub divergence: Divergence,
@@ -185,8 +212,9 @@ impl Constants {
     };
 
     /// Whether beta or the temperature is so far from 1 that losses and gradients may overflow: see [`Formula`].
-    pub(super) fn extreme(self) -> bool {
-        !((1e-150..=1e290).contains(&self.beta) && self.temperature >= 1e-15)
+    pub(super) fn extreme<O: Narrow>(self) -> bool {
+        let [low, high] = O::BETAS;
+        !((low..=high).contains(&self.beta) && self.temperature >= O::COLDEST)
     }
 
     /// `z`
@@ -218,8 +246,9 @@ impl Smoothing {
 /// inlined and so would not be compiled with the wide instructions of its caller.
 ///
 /// For pairs up to [`SATURATED`](super::SATURATED), losses must be at most about `(701 / beta)^2` or 2^64, and
-/// gradients at most `1402 / beta` or `2^54 beta`. For beta between 1e-150 and 1e290, where overflow is not looked for,
-/// such numbers do not overflow. ("discopop" is steeper by up to 1/t, which is looked for below 1e-15.)
+/// gradients at most `1402 / beta` or `2^54 beta`. For beta between 1e-150 and 1e290 (for results in f32 between 1e-15
+/// and 1e10), where overflow is not looked for, such numbers do not overflow. ("discopop" is steeper by up to 1/t, which
+/// is looked for below 1e-15, or 1e-10.)
 pub(super) trait Formula: Copy {
     /// The loss, and its gradients with respect to `x` and to `y`.
     fn at<I: Isa>(self, x: f64, y: f64, constants: Constants) -> (f64, f64, f64);

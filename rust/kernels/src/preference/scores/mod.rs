@@ -7,6 +7,7 @@ mod odds;
 mod power;
 mod sigmoid;
 
+use super::score::Columns;
 use super::{BOTH_POSITIVE, Counts, Loss, Pairs, too_positive};
 use crate::named;
 use crate::named::{Bound, Parameter};
@@ -60,15 +61,18 @@ impl Scale {
 /// A score beyond this has passed the end of its range, from where it grows in a straight line.
 pub(super) const FAR: f64 = 1e147;
 
-/// The number of pairs whose scores are computed together.
-pub(super) const PIECE: usize = 1024;
+/// The number of pairs whose scores are computed together: what is known of them fits in half of a first-level cache.
+pub(super) const PIECE: usize = 512;
 
-/// The scores of both answers of a piece of pairs, and their derivatives by the policy's log-probabilities.
+/// What the loss reads of a piece of pairs.
 pub(super) struct Scores {
-    pub(super) chosen: [f64; PIECE],
-    pub(super) rejected: [f64; PIECE],
-    pub(super) by_chosen: [f64; PIECE],
-    pub(super) by_rejected: [f64; PIECE],
+    chosen: [f64; PIECE],
+    rejected: [f64; PIECE],
+    /// The derivative of the chosen answer's score by the policy's log-probability, times the weight of the pair.
+    by_chosen: [f64; PIECE],
+    by_rejected: [f64; PIECE],
+    /// What is subtracted from the margin.
+    margins: [f64; PIECE],
 }
 
 impl Scores {
@@ -77,7 +81,14 @@ impl Scores {
         rejected: [0.0; PIECE],
         by_chosen: [0.0; PIECE],
         by_rejected: [0.0; PIECE],
+        margins: [0.0; PIECE],
     };
+
+    /// The columns of the first `n` pairs, as [`Score`](super::score::Score) reads them.
+    pub(super) fn columns(&self, n: usize) -> Columns<'_, f64> {
+        let Scores { chosen, rejected, by_chosen, by_rejected, margins } = self;
+        [&chosen[..n], &rejected[..n], &by_chosen[..n], &by_rejected[..n], &margins[..n]]
+    }
 }
 
 /// The computation of the scores of at most [`PIECE`] pairs. Its counts are those of empty answers and of numbers that
@@ -95,7 +106,12 @@ impl<T: Element> Kernel for Scoring<'_, T> {
         let Scoring { pairs, scale, scores } = self;
         let n = pairs.policy_chosen.len();
         let lengths = pairs.lengths.unwrap_or([&[]; 2]);
-        let Scores { chosen, rejected, by_chosen, by_rejected } = scores;
+        let Scores { chosen, rejected, by_chosen, by_rejected, margins } = scores;
+        if let Some(given) = pairs.margins {
+            for (margin, &given) in margins.iter_mut().zip(given) {
+                *margin = given;
+            }
+        }
         let sides = [
             (pairs.policy_chosen, pairs.reference_chosen, lengths[0], chosen, by_chosen),
             (pairs.policy_rejected, pairs.reference_rejected, lengths[1], rejected, by_rejected),
@@ -106,13 +122,20 @@ impl<T: Element> Kernel for Scoring<'_, T> {
             ratios(policy, reference, lengths, scores, slopes);
             unusual |= any_unusual(policy, reference, scores);
             match scale {
-                Scale::Ratio => continue,
+                Scale::Ratio => {}
                 Scale::Power(k) => power::scores::<I>(k, scores, slopes),
                 Scale::Sigmoid => sigmoid::scores::<I>(scores, slopes),
                 Scale::Odds => odds::scores::<I>(scores, slopes),
             }
-            let steepest = largest(slopes);
-            stretch = if steepest > stretch { steepest } else { stretch };
+            if scale != Scale::Ratio {
+                let steepest = largest(slopes);
+                stretch = if steepest > stretch { steepest } else { stretch };
+            }
+            if let Some(weights) = pairs.weights {
+                for (slope, &weight) in slopes.iter_mut().zip(weights) {
+                    *slope *= weight;
+                }
+            }
         }
         let counts = if unusual { counted(&pairs) } else { Counts::default() };
         Counts { stretch, ..counts }
@@ -201,20 +224,4 @@ fn counted<T: Element>(pairs: &Pairs<'_, T>) -> Counts {
             usize::from(too_positive(policy.0, policy.1) | too_positive(reference.0, reference.1));
     }
     counts
-}
-
-/// The multiplication of gradients by the derivatives of scores.
-pub(super) struct Chained<'a> {
-    pub(super) gradients: &'a mut [f64],
-    pub(super) slopes: &'a [f64],
-}
-
-impl Kernel for Chained<'_> {
-    type Out = ();
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        for (gradient, &slope) in self.gradients.iter_mut().zip(self.slopes) {
-            *gradient *= slope;
-        }
-    }
 }

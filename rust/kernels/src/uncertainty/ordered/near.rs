@@ -104,7 +104,9 @@ fn each_block(x: &dyn Wide, pace: &mut Pace<'_>, mut read: impl FnMut(usize, &[f
     for start in (0..x.len()).step_by(BLOCK) {
         let here = &mut values[..BLOCK.min(x.len() - start)];
         x.widen(start, here);
-        here.iter_mut().for_each(|value| *value += 0.0);
+        for value in &mut *here {
+            *value += 0.0;
+        }
         read(start, here);
         pace.stride(here.len())?;
     }

@@ -1,12 +1,12 @@
-"""The sums of several columns of the same tokens, changed, merged and saved together.
+"""The sums of several columns of the same rows (tokens, pairs), changed, merged and saved together.
 
 Each column has an ``EstimateTotals`` of the core, whose sums are exact. This class keeps them in step: a change makes
 new totals from copies (which share memory with the old ones) and puts all of them in place by one assignment, so that
 an interrupt leaves the state as it was, and a child that is forked meanwhile has the totals of the last whole change.
 Where another thread or a signal handler has changed the state meanwhile, the change is made again from its totals.
 
-The bytes have the envelope that the core writes around every state (``rust/kernels/src/state/bytes.rs``), with the kind
-5, and as rows the bytes of each column's state, each behind its length.
+The bytes have the envelope that the core writes around every state (``rust/kernels/src/state/bytes.rs``), with a kind
+of :data:`KINDS`, and as rows the bytes of each column's state, each behind its length.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
-from .._clusters import Names
-from .._progress import OnProgress
-from ..errors import value_error
+from . import _core
+from ._clusters import Names
+from ._progress import OnProgress
+from .errors import value_error
 
-__all__ = ["ColumnTotals", "Sizes"]
+__all__ = ["ColumnTotals", "PairTotals", "Sizes", "TokenTotals"]
 
 Parts = tuple[_core.EstimateTotals, ...]
 
-MAGIC, KIND, LAYOUT = b"SYST", 5, 1
+MAGIC, LAYOUT = b"SYST", 1
+# The states of several columns by the number that stands in their bytes; those of the core have the numbers below.
+KINDS = {5: "TokenState", 6: "PreferenceState"}
 HEAD, COUNT, LENGTH, CHECKSUM = (struct.Struct(form) for form in ("<4sBBH", "<I", "<Q", "<I"))
 SHORTEST = HEAD.size + 2 * COUNT.size + CHECKSUM.size
 # Bytes added to a checksum at once: a few milliseconds.
@@ -36,16 +38,20 @@ STRIDE = 1 << 22
 
 
 class Sizes(NamedTuple):
-    """How many tokens count and in how many clusters, and how many do not count and why."""
+    """How many rows count and in how many clusters, and how many do not count and why."""
 
-    tokens: int
+    rows: int
     clusters: int
     excluded: int
-    ignored: int
+    nan: int
 
 
 class ColumnTotals:
     """The totals of a number of columns."""
+
+    KIND: ClassVar[int]
+    CLUSTERED: ClassVar[bool]
+    """Whether the rows are always in clusters."""
 
     def __init__(self, columns: int) -> None:
         self._parts: Parts = tuple(_core.EstimateTotals() for _ in range(columns))
@@ -58,27 +64,27 @@ class ColumnTotals:
     def update(
         self,
         columns: Sequence[NDArray[np.float64]],
-        codes: NDArray[np.int64],
+        codes: NDArray[np.int64] | None,
         names: Names | None,
         *,
         excluded: int,
-        ignored: int,
+        nan: int,
         progress: OnProgress = None,
     ) -> None:
-        """Add tokens: for each column their values, and the cluster of each token as a position in ``names``."""
+        """Add rows: for each column their values, and the cluster of each row as a position in ``names``, if any."""
 
         def add(parts: Parts) -> None:
             for at, (part, values) in enumerate(zip(parts, columns, strict=True)):
                 part.update(
-                    values, codes=codes, names=names, excluded=excluded, nan=ignored,
+                    values, codes=codes, names=names, excluded=excluded, nan=nan,
                     progress=None if progress is None else _share(progress, at, len(parts)),
                 )  # fmt: skip
 
-        fresh = ColumnTotals(len(self._parts))
+        fresh = type(self)(len(self._parts))
         add(fresh._parts)
         self.merge(fresh)
 
-    def merge(self, other: ColumnTotals) -> None:
+    def merge(self, other: Self) -> None:
         """Add the totals of another state of the same columns."""
         added = other._parts
         while True:
@@ -93,17 +99,23 @@ class ColumnTotals:
                 return
 
     def size(self) -> Sizes:
-        """The number of tokens and clusters; of all columns the same."""
+        """The number of rows and clusters; of all columns the same."""
         found = self._parts[0].size()
         return Sizes(found["values"], found["clusters"], found["excluded"], found["nan"])
 
-    def copy(self) -> ColumnTotals:
+    def copy(self) -> Self:
         """An independent copy."""
-        return _of(tuple(part.copy() for part in self._parts))
+        return self._of(tuple(part.copy() for part in self._parts))
+
+    @classmethod
+    def _of(cls, parts: Parts) -> Self:
+        made = cls(0)
+        made._parts = parts
+        return made
 
     def to_bytes(self, config: bytes) -> bytes:
         """The bytes of the totals, with the caller's configuration."""
-        pieces = [HEAD.pack(MAGIC, KIND, LAYOUT, _numerics()), COUNT.pack(len(config)), config]
+        pieces = [HEAD.pack(MAGIC, self.KIND, LAYOUT, _numerics()), COUNT.pack(len(config)), config]
         parts = self._parts
         pieces.append(COUNT.pack(len(parts)))
         for part in parts:
@@ -112,10 +124,10 @@ class ColumnTotals:
         whole = b"".join(pieces)
         return whole + CHECKSUM.pack(_checksum(whole))
 
-    @staticmethod
-    def from_bytes(data: bytes) -> tuple[ColumnTotals, bytes]:
+    @classmethod
+    def from_bytes(cls, data: bytes) -> tuple[Self, bytes]:
         """The totals that these bytes hold, and the caller's configuration."""
-        _check_envelope(data)
+        _check_envelope(data, cls.KIND)
         body = data[HEAD.size : -CHECKSUM.size]
         try:
             config, body = _cut(body, COUNT)
@@ -129,15 +141,23 @@ class ColumnTotals:
         if len(written) != count or not count:
             raise _malformed()
         found = [_core.EstimateTotals.from_bytes(part) for part in written]
-        if any(own for _, own in found) or not _in_step([part for part, _ in found]):
-            raise value_error("data", "columns of the same tokens", "others")
-        return _of(tuple(part for part, _ in found)), config
+        if any(own for _, own in found) or not _in_step([part for part, _ in found], clustered=cls.CLUSTERED):
+            raise value_error("data", "columns of the same rows", "others")
+        return cls._of(tuple(part for part, _ in found)), config
 
 
-def _of(parts: Parts) -> ColumnTotals:
-    made = ColumnTotals(0)
-    made._parts = parts
-    return made
+class TokenTotals(ColumnTotals):
+    """The totals of columns of tokens, which are always in documents."""
+
+    KIND = 5
+    CLUSTERED = True
+
+
+class PairTotals(ColumnTotals):
+    """The totals of columns of preference pairs."""
+
+    KIND = 6
+    CLUSTERED = False
 
 
 def _share(progress: Callable[[int, int], object], at: int, of: int) -> Callable[[int, int], object]:
@@ -157,22 +177,24 @@ def _checksum(data: bytes) -> int:
     return found
 
 
-def _check_envelope(data: bytes) -> None:
+def _check_envelope(data: bytes, wanted: int) -> None:
     """Refuse bytes that are damaged, hold another kind of state or were written by another version."""
     intact = len(data) >= SHORTEST and data.startswith(MAGIC)
     if not intact or CHECKSUM.unpack(data[-CHECKSUM.size :])[0] != _checksum(data[: -CHECKSUM.size]):
         _core.EstimateTotals.from_bytes(data)  # raises: it says of any bytes what is wrong with them
     _, kind, layout, numerics = HEAD.unpack_from(data)
-    if kind != KIND:
-        kinds = ["", *(name for name in _core.state_numerics() if name.endswith("State"))]  # numbered from 1
-        got = f"a {kinds[kind]}" if 1 <= kind < len(kinds) else f"an unknown kind ({kind})"
-        raise value_error("data", "a TokenState", got)
+    what = KINDS[wanted]
+    if kind != wanted:
+        # Those of the core are numbered from 1.
+        kinds = dict(enumerate((name for name in _core.state_numerics() if name.endswith("State")), 1)) | KINDS
+        got = f"a {kinds[kind]}" if kind in kinds else f"an unknown kind ({kind})"
+        raise value_error("data", f"a {what}", got)
     if layout != LAYOUT:
         fix = "another version of steelyard wrote this state"
-        raise value_error("data", f"layout {LAYOUT} of a TokenState", str(layout), fix)
+        raise value_error("data", f"layout {LAYOUT} of a {what}", str(layout), fix)
     if numerics != _numerics():
         fix = "sums of two arithmetics are not mixed: compute it again from the data"
-        raise value_error("data", f"numerics {_numerics()} of a TokenState", str(numerics), fix)
+        raise value_error("data", f"numerics {_numerics()} of a {what}", str(numerics), fix)
 
 
 def _cut(body: bytes, size: struct.Struct) -> tuple[bytes, bytes]:
@@ -188,11 +210,11 @@ def _malformed() -> ValueError:
     return value_error("data", "rows that fill the state", "counts that disagree with its length")
 
 
-def _in_step(parts: Sequence[_core.EstimateTotals]) -> bool:
-    """Whether all columns are of the same tokens, in the same clusters."""
+def _in_step(parts: Sequence[_core.EstimateTotals], *, clustered: bool) -> bool:
+    """Whether all columns are of the same rows, in the same clusters."""
     first = parts[0]
     size, sizes = first.size(), first.cluster_sums(0.0)[1]
-    if size["values"] and not first.clustered():
+    if clustered and size["values"] and not first.clustered():
         return False
     for part in parts[1:]:
         if part.size() != size or not np.array_equal(part.cluster_sums(0.0)[1], sizes):

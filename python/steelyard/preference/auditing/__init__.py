@@ -1,0 +1,1 @@
+"""The parts of an audit of preference data, one question a file."""
