@@ -15,7 +15,8 @@ from .._mode import standard_mode, standard_mode_methods
 from .._options import NanPolicy, at_least_zero, choice, fraction, omits_nan, whole
 from .._result import Result
 from ..errors import shown, value_error
-from .tokens_given import Counted, counted_of, table, the_first
+from .answers import the_first
+from .tokens_given import Counted, counted_of, table
 
 __all__ = ["Advantages", "advantages"]
 

@@ -13,7 +13,7 @@ from .._columns import Mask
 from ..errors import value_error
 from .given import step, warn_rounded
 
-__all__ = ["CERTAIN", "POSITIVE", "Ratios", "finite", "log_ratios", "of_one_shape", "refuse", "steepest"]
+__all__ = ["CERTAIN", "POSITIVE", "Ratios", "finite", "log_ratios", "of_one_shape", "refuse", "the_first"]
 
 Floats = NDArray[np.float64]
 NAMES = ("policy", "reference")
@@ -34,12 +34,19 @@ class Ratios(NamedTuple):
     """How many answers that count have a log-probability of exactly 0 in policy and reference."""
 
 
-def refuse(bad: Mask, x: NDArray[Any], name: str, expected: str, fix: str = "") -> None:
-    """Raise for the first bad value of ``x``, if there is one."""
+def the_first(
+    bad: Mask, x: NDArray[Any], name: str, expected: str, fix: str = "", *, of_nan: str | None = None
+) -> None:
+    """Raise for the first bad value of ``x``, if there is one; ``of_nan`` is the advice for a NaN."""
     if bad.any():
         place = first_index(bad.reshape(x.shape))
-        fix = "nan_policy='omit' leaves it out" if np.isnan(x[place]) else fix
+        fix = of_nan if of_nan is not None and np.isnan(x[place]) else fix
         raise value_error(name, expected, f"{x[place]} at index {list(place)}", fix)
+
+
+def refuse(bad: Mask, x: NDArray[Any], name: str, expected: str, fix: str = "") -> None:
+    """As :func:`the_first`, in calls that take ``nan_policy``."""
+    the_first(bad, x, name, expected, fix, of_nan="nan_policy='omit' leaves it out")
 
 
 def of_one_shape(given: dict[str, Any], ndim: int, axes: str) -> list[NDArray[Any]]:
@@ -90,8 +97,3 @@ def finite(beta: float, *results: NDArray[Any]) -> None:
             raise value_error(
                 "beta", "losses, rewards and gradients that float64 holds", f"larger ones with beta = {beta!r}"
             )
-
-
-def steepest(*gradients: Floats) -> float:
-    """How steep the loss of any answer is at most."""
-    return max(float(np.abs(gradient).max(initial=0.0)) for gradient in gradients)

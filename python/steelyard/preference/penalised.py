@@ -12,8 +12,9 @@ from .._mode import standard_mode, standard_mode_methods
 from .._options import at_least_zero, choice, number
 from ..errors import value_error
 from .advantages import rewards_of_tokens
+from .answers import the_first
 from .kl import ESTIMATORS, POSITIVE, Estimator, terms
-from .tokens_given import counted_of, table, the_first
+from .tokens_given import counted_of, table
 
 __all__ = ["AdaptiveKL", "penalised_reward"]
 

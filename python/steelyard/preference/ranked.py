@@ -19,7 +19,8 @@ from .._registries import names
 from .._result import Result
 from .._rows import Rows, Selection
 from ..errors import value_error
-from .answers import finite, log_ratios, of_one_shape, refuse, steepest
+from .answers import finite, log_ratios, of_one_shape, refuse
+from .work import largest_slope
 
 __all__ = ["RankedLoss", "ranked_loss"]
 
@@ -173,7 +174,7 @@ def ranked_loss(
         _right=found["right"],
         _rows=rows._replace(left_out={"no comparison": missing} if missing else {}),
         _confidence=confidence,
-        _step=steepest(grad) * ratios.step,
+        _step=largest_slope([grad], None) * ratios.step,
     )
 
 

@@ -18,10 +18,10 @@ from .._progress import Progress, reporter
 from .._result import Result
 from .._rows import Rows, Selection
 from ..errors import value_error
-from .answers import of_one_shape, refuse, steepest
+from .answers import of_one_shape, refuse
 from .given import step
 from .terms import is_column
-from .work import accuracy_of
+from .work import accuracy_of, largest_slope
 
 __all__ = ["RewardLoss", "reward_loss"]
 
@@ -138,7 +138,7 @@ def reward_loss(
         left_out=rows.left_out,
         _rows=rows,
         _confidence=confidence,
-        _steps={"loss": steepest(slopes[0][keep], slopes[1][keep]) * nats, "reward": nats},
+        _steps={"loss": largest_slope([slope[keep] for slope in slopes], None) * nats, "reward": nats},
     )
 
 

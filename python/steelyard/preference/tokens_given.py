@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import booleans, first_index, floats, integers, to_float64
+from .._arrays import booleans, floats, integers, to_float64
 from ..errors import value_error
 
-__all__ = ["Counted", "counted_of", "in_one_type", "table", "the_first"]
+__all__ = ["Counted", "counted_of", "in_one_type", "table"]
 
 
 class Counted(NamedTuple):
@@ -76,10 +76,3 @@ def in_one_type(tables: list[NDArray[Any]], double: bool) -> list[NDArray[Any]]:
     if double or any(x.dtype.itemsize > 4 for x in tables):
         return [to_float64(x) for x in tables]
     return [(to_float64(x) if x.dtype == np.uint16 else x).astype(np.float32, copy=False) for x in tables]
-
-
-def the_first(bad: NDArray[np.bool_], x: NDArray[Any], name: str, expected: str, fix: str = "") -> None:
-    """Raise for the first bad number of ``x``, if there is one."""
-    if bad.any():
-        place = first_index(bad)
-        raise value_error(name, expected, f"{x[place]} at index {list(place)}", fix)

@@ -16,9 +16,10 @@ from .._progress import OnProgress, Progress, reporter
 from .._registries import REGISTRIES, names
 from .._rows import Selection
 from ..errors import shown, value_error
-from .answers import Ratios, finite, log_ratios, of_one_shape, refuse, steepest
+from .answers import Ratios, finite, log_ratios, of_one_shape, refuse
 from .terms import is_column
 from .unpaired_result import UnpairedLoss
+from .work import largest_slope
 
 __all__ = ["unpaired_loss"]
 
@@ -201,7 +202,7 @@ def unpaired_loss(
         _adds=np.where(keep, found.adds, np.nan),
         _rows=rows,
         _confidence=confidence,
-        _steps={"loss": steepest(found.grad[keep]) * ratios.step, "reward": setting.beta * ratios.step},
+        _steps={"loss": largest_slope([found.grad[keep]], None) * ratios.step, "reward": setting.beta * ratios.step},
     )
 
 

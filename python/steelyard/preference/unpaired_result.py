@@ -15,6 +15,7 @@ from .._mode import standard_mode_methods
 from .._options import Confidence
 from .._result import Result
 from .._rows import Rows
+from .work import halves_of
 
 __all__ = ["UnpairedLoss"]
 
@@ -97,8 +98,8 @@ class UnpairedLoss(Result):
         """The share of answers on the right side of the point; a tie counts one half."""
         if self.point is None:
             return None
-        above = np.add(self.rewards > self.point, self.rewards >= self.point, dtype=np.uint8)
-        right = 0.5 * np.where(self.labels, above, 2 - above)
+        above = halves_of(self.rewards, self.point)
+        right = np.where(self.labels, above, 1.0 - above)
         return _intervals.mean(right, self._confidence, self._rows, name="x", kind="ties")
 
     @lazy

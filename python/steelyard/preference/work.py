@@ -83,14 +83,14 @@ class Work(NamedTuple):
 
 
 def largest_slope(gradients: Sequence[Column | None], weights: Floats | None) -> float:
-    """How steep the loss of any pair is at most, its weight left aside."""
+    """How steep a loss is at most, the weight of its pair left aside."""
     found = 0.0
     for gradient in gradients:
         if gradient is not None:
             size = np.abs(gradient).astype(np.float64)
             if weights is not None:
                 size = np.divide(size, weights, out=np.zeros(len(size)), where=weights > 0)
-            found = max(found, float(size.max()))
+            found = max(found, float(size.max(initial=0.0)))
     return found
 
 
