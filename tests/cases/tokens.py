@@ -140,11 +140,12 @@ def _slopes(dtype: str, width: int) -> Inputs:
 
 
 def _gradients(inputs: Inputs) -> Outputs:
-    x, t, factors = np.ascontiguousarray(inputs["logits"]), inputs["targets"], inputs["factors"]
+    x, t, factors = inputs["logits"], inputs["targets"], inputs["factors"]
     log_z = token_scores(x, t, ignore_index=IGNORED, softcap=LOSS["softcap"]).log_z
-    bits = x.view(np.uint16) if x.dtype.kind == "V" or x.dtype.name == "bfloat16" else x
+    # Copied as words: NumPy's copy of strided bfloat16 itself calls a null pointer where an allocation fails.
+    bits = np.ascontiguousarray(x.view(np.uint16) if x.dtype.kind == "V" or x.dtype.name == "bfloat16" else x)
     words = _core.token_gradients(bits, t, log_z=log_z, factors=factors, ignore_index=IGNORED, **LOSS)
-    found: Any = words.view(np.uint8)[: x.nbytes].view(x.dtype).reshape(x.shape)
+    found: Any = words.view(np.uint8)[: bits.nbytes].view(x.dtype).reshape(x.shape)
     return {"gradient": np.asarray(found, np.float64)}
 
 
