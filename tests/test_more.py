@@ -26,6 +26,12 @@ DESIGNS: dict[str, Any] = {
     "blocks": ((X,), {"blocks": "circular"}),
     "columns": ((np.c_[X, Y],), {"method": "expanded"}),
     "by t": ((X,), {"method": "studentized"}),
+    "median": ((X, "median"), {"method": "percentile"}),
+    "median, corrected": ((X, "median"), {"method": "bca"}),
+    "smoothed": ((X,), {"sampling": "smoothed", "method": "percentile"}),
+    "weights that are drawn": ((X, "std"), {"sampling": "bayesian"}),
+    "fewer rows": ((X,), {"sampling": sy.uncertainty.subsample(20), "method": "percentile"}),
+    "a function of blocks": ((X, lambda x: float(np.max(x))), {"method": "percentile", "blocks": "moving"}),
 }
 
 
@@ -36,6 +42,27 @@ def test_a_bootstrap_goes_on(design: str) -> None:
     boot = sy.bootstrap(*data, n_resamples=1999, seed=5, **options)
     assert boot.extend(600) == sy.bootstrap(*data, n_resamples=2599, seed=5, **options)
     assert boot.extend(1).extend(599) == boot.extend(600)
+
+
+@pytest.mark.parametrize("made", [0, 1000])
+def test_resamples_that_are_there_are_not_made_again(made: int) -> None:
+    """But for the last 32, which show whether the data are the same; and none where a tolerance asks for more."""
+    calls = 0
+
+    def largest(x: Any) -> float:
+        nonlocal calls
+        calls += 1
+        return float(np.max(x))
+
+    boot = sy.bootstrap(X, largest, method="percentile", n_resamples=99 + made)
+    before, seen = calls, []
+    boot.extend(100, progress=lambda done, total: seen.append((done, total)))
+    assert calls - before == 1 + 32 + 100  # the data, and resamples
+    assert seen[-1] == (199 + made, 199 + made)
+    calls = 0
+    found = sy.bootstrap(X, lambda x: x.mean() + 0 * largest(x), method="percentile", n_resamples=99, tolerance=0.01)
+    assert found.detail["n_resamples"] > 99
+    assert calls <= found.detail["n_resamples"] + 4  # the data once in each attempt
 
 
 def test_data_that_changed_are_refused() -> None:

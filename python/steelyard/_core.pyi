@@ -1167,6 +1167,7 @@ def bootstrap(
     method: str,
     n_resamples: int,
     seed: int,
+    known: NDArray[np.float64] | None = None,
     confidence_level: float,
     alternative: str,
     progress: _Progress = None,

@@ -87,6 +87,7 @@ class Request(NamedTuple):
     method: str
     n_resamples: int
     seed: int
+    known: Floats | None
     confidence: Confidence
     design: Mapping[str, Any]
     """What the core is told of how rows are drawn and weighted."""
@@ -196,8 +197,10 @@ class _Data:
     def replicates(self, request: Request, clock: _Clock) -> Floats:
         """The statistic of each resample; a resample has the counts that it has for every other statistic."""
         total, seed = request.n_resamples, request.seed
+        known = np.empty(0) if request.known is None else request.known
         to, each = np.empty(total), max(1, DRAWS // (4 * self.n), min(64, DRAWS // self.n))
-        for first in range(0, total, each):
+        to[: len(known)] = known
+        for first in range(len(known), total, each):
             count = min(each, total - first)
             noise: Any = itertools.repeat(None)
             if self.noise:

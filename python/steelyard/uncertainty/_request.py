@@ -36,6 +36,8 @@ class Options(NamedTuple):
     confidence: Confidence
     blocks: Blocks | None
     sampling: Drawn | None
+    known: NDArray[np.float64] | None = None
+    """The first replicates, where they were made before."""
 
     def draws_alike(self, of: Rows | Selection) -> bool:
         """Whether rows, or clusters of one kind, are drawn one by one, as many as there are, and count alike."""

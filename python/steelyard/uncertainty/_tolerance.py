@@ -10,7 +10,7 @@ import numpy as np
 
 from .._options import at_least_zero
 from ..errors import value_error
-from .bootstrap_estimate import BootstrapEstimate
+from .bootstrap_estimate import BootstrapEstimate, reusable
 
 MOST = 1000  # times the first number of resamples: more are not made for a tolerance
 MARGIN = 1.2  # the error of an error: that of the next run may be a little larger than foreseen
@@ -23,8 +23,9 @@ def until(call: Callable[..., BootstrapEstimate], tolerance: Any, n_resamples: f
     """
     allowed = at_least_zero("tolerance", tolerance)
     last = min(2**32 - 1, MOST * (n_resamples + 1) - 1)
+    known = None
     while True:
-        found = call(n_resamples=n_resamples)
+        found = call(n_resamples=n_resamples, known=known)
         error = max(float(np.max(found.low_error)), float(np.max(found.high_error)))
         if error <= allowed:
             return found
@@ -34,3 +35,4 @@ def until(call: Callable[..., BootstrapEstimate], tolerance: Any, n_resamples: f
         needed = MARGIN * (error / allowed) * (error / allowed) if allowed > 0 else math.inf
         times = MOST if not needed < MOST else max(2, int(needed) + 1)
         n_resamples = min(last, times * (n_resamples + 1) - 1)
+        known = reusable(found)

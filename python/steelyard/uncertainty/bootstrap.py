@@ -50,7 +50,6 @@ __all__ = ["BootstrapEstimate", "bootstrap"]
 Floats = NDArray[np.float64]
 
 METHODS = titles("bootstrap.method")
-AGAIN = ("n_resamples", "tolerance", "progress")  # what the same call is made again with
 PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
 
 _Statistic = Statistic | Chosen | Callable[..., Any]
@@ -305,8 +304,6 @@ def bootstrap(
     >>> print(sy.bootstrap((x, y), lambda x, y: x.max() / y.max(), method="percentile"))
     14.2 [11.1, 14.9] (95 %, percentile bootstrap, n = 16)
     """
-    call = {key: value for key, value in locals().items() if key not in ("x", "statistic", *AGAIN)}
-    again = partial(bootstrap, x, statistic, **call)
     several = isinstance(statistic, tuple)
     asked = statistic if isinstance(statistic, tuple) else (statistic,)
     of = [called(one) if callable(one) else chosen(one) for one in asked]
@@ -327,23 +324,40 @@ def bootstrap(
     )
     if options.method == ABC:
         of_sums_alone(*of)
-    elif math.isfinite(options.n_resamples):
-        room_for(int(options.n_resamples))
-    else:
+    elif math.isinf(options.n_resamples):
         able(*of)
-    if tolerance is not None:
-        return until(partial(again, progress=progress), tolerance, options.n_resamples)
     if by is not None and several:
         raise value_error("by", "one statistic with it", f"{len(of)} statistics")
     aligned(x=x, where=where, weights=weights, clusters=clusters, by=by, strata=strata)
-    on_progress = reporter(progress)
     select = partial(
         Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average), levels=True
     )
-    parts = [_of_statistic(x, select, options._replace(statistic=one), several, on_progress) for one in of]
-    found = _stack(parts, tuple(map(str, of))) if several else parts[0]
+    again = partial(_made, x, of, select, options)
+    if tolerance is not None:
+        found = until(partial(again, progress=progress), tolerance, options.n_resamples)
+    else:
+        found = again(n_resamples=options.n_resamples, progress=progress)
     object.__setattr__(found, "_again", Again(again))
     return found
+
+
+def _made(
+    x: Any,
+    of: list[Chosen | Called],
+    select: Callable[..., Selection],
+    options: Options,
+    *,
+    n_resamples: float,
+    progress: Progress,
+    known: NDArray[np.float64] | None = None,
+) -> BootstrapEstimate:
+    """The bootstrap with so many resamples; ``known`` are the first replicates, where these were made before."""
+    if options.method != ABC and math.isfinite(n_resamples):
+        room_for(int(n_resamples))
+    options = options._replace(n_resamples=n_resamples, known=known)
+    on_progress = reporter(progress)
+    parts = [_of_statistic(x, select, options._replace(statistic=one), options.several, on_progress) for one in of]
+    return _stack(parts, tuple(map(str, of))) if options.several else parts[0]
 
 
 def _of_statistic(
@@ -419,7 +433,7 @@ def _one(
     design = design_of(rows, options, columns)
     if isinstance(options.statistic, Called):
         count = int(options.n_resamples)
-        request = Request(options.method, count, options.seed, options.confidence, design.keywords)
+        request = Request(options.method, count, options.seed, options.known, options.confidence, design.keywords)
         found = of_callable(options.statistic, columns, rows, request, on_progress)
     elif options.n_resamples == math.inf:
         found = ideal_limits(
@@ -429,7 +443,7 @@ def _one(
     else:
         found = _core.bootstrap(
             values, options.statistic.name, parameters=options.statistic.parameters,
-            method=options.method, n_resamples=int(options.n_resamples), seed=options.seed,
+            method=options.method, n_resamples=int(options.n_resamples), seed=options.seed, known=options.known,
             confidence_level=options.confidence.level, alternative=options.confidence.alternative, progress=on_progress,
             **{"codes": codes, "clusters": total} | design.keywords,
         )  # fmt: skip

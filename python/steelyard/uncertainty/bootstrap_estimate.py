@@ -17,7 +17,7 @@ from .._options import Confidence, whole
 from .._progress import Progress
 from .._text import printable
 from ..errors import type_error, value_error
-from ._replicates import limits_of
+from ._replicates import METHODS, limits_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,7 @@ __all__ = ["BootstrapEstimate"]
 
 Floats = NDArray[np.float64]
 
+OVERLAP = 32  # replicates that are made again, to see that the data are the same
 REPLICATES = "a finite n_resamples, and another method than 'abc'"
 
 
@@ -100,8 +101,9 @@ class BootstrapEstimate(Estimate):
         """Return the bootstrap with more resamples: the result of the same call with so many more, bit for bit.
 
         The data are not copied when a bootstrap is made, but kept from being freed while its result is: they must be as
-        they were, which is checked by comparing the replicates that are there with those that the call gives now. All
-        resamples are made again.
+        they were, which is checked by the statistic's value and by making the last 32 replicates again. Only these and
+        the new ones are made; all are made again for several problems and for the methods ``"studentized"``,
+        ``"beta_t"`` and ``"double"``, whose limits are read from more than the replicates.
 
         Parameters
         ----------
@@ -186,6 +188,12 @@ class BootstrapEstimate(Estimate):
         return axes
 
 
+def reusable(boot: BootstrapEstimate) -> Floats | None:
+    """The replicates with which the same call with more resamples may go on; None where it makes all again."""
+    known = boot._known
+    return boot.replicates if known is not None and known.method in METHODS else None
+
+
 def _extended(boot: BootstrapEstimate, more: int, progress: Progress) -> BootstrapEstimate:
     """The bootstrap that the same call gives with ``more`` more resamples."""
     more = whole(more, "n_resamples", 1, 2**32 - 1)
@@ -194,10 +202,14 @@ def _extended(boot: BootstrapEstimate, more: int, progress: Progress) -> Bootstr
     if made is None or call is None:
         why = "made no replicates" if made is None else "was read, copied, picked or added, and has no data any more"
         raise type_error("self", "a bootstrap as the call returned it, with its replicates", f"one that {why}")
-    found = call(n_resamples=len(made) + more, progress=progress)
-    if found.replicates is None or not np.array_equal(found.replicates[: len(made)], made):
+    known = reusable(boot)
+    known = None if known is None else known[: max(0, len(known) - OVERLAP)]
+    found = call(n_resamples=len(made) + more, progress=progress, known=known)
+    same = found.replicates is not None and np.array_equal(found.replicates[: len(made)], made)
+    if not same or not np.array_equal(found.value, boot.value):
         expected = "data that are as they were in the first call, and resamples that do not depend on their number"
         raise value_error("self", expected, "data that have changed since, or balanced resamples")
+    object.__setattr__(found, "_again", boot._again)
     return found
 
 

@@ -45,12 +45,12 @@ pub fn resampling_counts(
 /// are the innermost ones, `outermost` is the number of the outermost ones, whose strata `stratum_codes` then are, and
 /// `parents` has for each level inside the cluster around each one, in ascending order. Where they are of two kinds,
 /// `codes` are the pairs of them that rows have, and `crossed` has the cluster of each pair of either kind, `kinds` how
-/// many there are.
+/// many there are. `known` are the first replicates, where they were made before.
 #[pyfunction]
 #[pyo3(signature = (
     columns, statistic, *, parameters=Vec::new(), codes=None, clusters=0, weights=None, stratum_codes=None, strata=0,
     average="micro", blocks=None, block_length=1.0, outermost=0, parents=None, crossed=None, kinds=Vec::new(),
-    sampling=None, sampling_parameters=Vec::new(), method, n_resamples, seed, confidence_level, alternative,
+    sampling=None, sampling_parameters=Vec::new(), method, n_resamples, seed, known=None, confidence_level, alternative,
     progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
@@ -76,12 +76,14 @@ pub fn bootstrap<'py>(
     method: &str,
     n_resamples: u32,
     seed: u64,
+    known: Option<&Bound<'py, PyAny>>,
     confidence_level: f64,
     alternative: &str,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Record<'py> {
     let confidence = confidence(confidence_level, alternative)?;
-    let options = Options { method: named(method)?, count: n_resamples, seed, confidence };
+    let known = known.map_or(Ok(&[][..]), |known| slice::<f64>(known, "known"))?;
+    let options = Options { method: named(method)?, count: n_resamples, seed, confidence, known };
     let statistic = formula(statistic)?;
     let columns = listed::<Bound<'_, PyAny>>(columns)?;
     check_length("columns", statistic.columns().len(), columns.len())?;
@@ -169,7 +171,7 @@ pub fn bootstrap_each<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Given<Vec<Bound<'py, PyDict>>> {
     let confidence = confidence(confidence_level, alternative)?;
-    let options = Options { method: named(method)?, count: n_resamples, seed, confidence };
+    let options = Options { method: named(method)?, count: n_resamples, seed, confidence, known: &[] };
     let formula = formula(statistic)?;
     let columns = listed::<Bound<'_, PyAny>>(columns)?;
     check_length("columns of the statistic", 1, formula.columns().len())?;

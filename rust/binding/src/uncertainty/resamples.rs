@@ -200,7 +200,7 @@ pub fn replicates_interval<'py>(
         return refusal(py, NoEstimate::Infinite);
     }
     let confidence = confidence(confidence_level, alternative)?;
-    let options = Options { method: named(method)?, count, seed: 0, confidence };
+    let options = Options { method: named(method)?, count, seed: 0, confidence, known: &[] };
     let known = match before {
         Some((acceleration, tie)) => Known::Before { acceleration, tie },
         None => Known::LeftOut { values: left_out, rounding },

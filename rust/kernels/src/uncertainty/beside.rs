@@ -25,7 +25,7 @@ const MOST: usize = super::replicates::WHOLE;
 /// The bootstrap of several problems of one design, where each can be resampled.
 pub(super) fn each<U: Units<K>, S: Statistic<K>, const K: usize>(
     problems: Vec<Result<(U, S, About), NoEstimate>>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Vec<Result<Bootstrap, NoEstimate>>, Stopped> {
     let units = memory::gathered(problems.iter().flatten().map(|(units, _, _)| *units))?;
@@ -60,7 +60,11 @@ struct Sums<const K: usize> {
 
 impl<const K: usize> Sums<K> {
     /// The sums of problems of the same design.
-    fn of<U: Units<K>>(problems: &[U], options: Options, progress: Progress<'_>) -> Result<Self, Stopped> {
+    fn of<U: Units<K>>(
+        problems: &[U],
+        options: Options<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Self, Stopped> {
         let units = problems.first().map_or(0, |problem| problem.count());
         let totals = if units <= SLOTS {
             let tables = few::Tables::of(problems)?;
@@ -83,7 +87,7 @@ impl<const K: usize> Sums<K> {
 fn in_parts(
     units: usize,
     columns: usize,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
     sums: impl Fn(&[Stream]) -> Result<Vec<f64>, NoMemory> + Sync,
 ) -> Result<Vec<f64>, Stopped> {

@@ -2,6 +2,7 @@
 
 use super::beta_weights::{BATCH, beta_weights};
 use super::design::Units;
+use super::replicates::Run;
 use super::statistic::{Line, Statistic};
 use super::studentized::{Studentized, error_of_data, studentised};
 use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
@@ -24,12 +25,12 @@ pub(super) fn beta_t<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
     value: f64,
-    (seed, count): (u64, u32),
+    run: Run,
     progress: Progress<'_>,
 ) -> Result<Studentized, Stopped> {
-    let (n, count) = (units.count(), count as usize);
+    let (n, count) = (units.count(), run.count as usize);
     let error = error_of_data(units, statistic, &mut |_| progress(0))?;
-    let stream = |r: usize| Stream::new(seed, Domain::BetaWeights, r as u32);
+    let stream = |r: usize| run.stream(Domain::BetaWeights, r);
     let mut drawn = memory::with_capacity(count)?;
     if n <= PIECE {
         let each = (WEIGHTS / n).max(1);
@@ -168,9 +169,10 @@ mod tests {
             let mean = x.iter().sum::<f64>() / n as f64;
             let rows = Rows { x: &x[..], shift: mean };
             let statistic = Mean { shift: mean, n: n as f64 };
-            let found = beta_t(rows, statistic, mean, (4, 6), &mut |_| true).unwrap();
+            let found = beta_t(rows, statistic, mean, Run::of_first(6, 4), &mut |_| true).unwrap();
             let pairs = Pairs { sums: &x, sizes: &vec![1.0; n] };
-            let ratio = beta_t(pairs, Quotient { shift: 0.0 }, mean, (4, 6), &mut |_| true).unwrap();
+            let ratio =
+                beta_t(pairs, Quotient { shift: 0.0 }, mean, Run::of_first(6, 4), &mut |_| true).unwrap();
             let (ours, theirs) = (found.t.unwrap(), ratio.t.unwrap());
             for (a, b) in ours.iter().zip(&theirs) {
                 assert!((a - b).abs() < 1e-7, "n = {n}: {a} {b}");
@@ -185,7 +187,7 @@ mod tests {
             let x = vec![1.0; n];
             let statistic = Mean { shift: 0.0, n: n as f64 };
             let rows = Rows { x: &x[..], shift: 0.0 };
-            let stopped = beta_t(rows, statistic, 1.0, (4, 100_000), &mut |_| false);
+            let stopped = beta_t(rows, statistic, 1.0, Run::of_first(100_000, 4), &mut |_| false);
             assert!(matches!(stopped, Err(Stopped::Cancelled)));
         }
     }

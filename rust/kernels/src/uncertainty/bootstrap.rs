@@ -8,7 +8,7 @@ use super::influence::acceleration;
 use super::limits::{Correction, Limits, Method, limits};
 use super::no_estimate::{Ended, NoEstimate, answer, finite};
 use super::paired::Wide;
-use super::replicates::replicates;
+use super::replicates::{Run, replicates};
 use super::statistic::{Mean, Quotient, Statistic};
 use super::studentized::{Studentized, studentized};
 use crate::grid::{CHUNK, Pace, Progress, Stopped};
@@ -16,7 +16,7 @@ use crate::intervals::Confidence;
 use crate::intervals::cluster::{self, ClusterSums, SumFacts};
 use crate::intervals::moments::{Column, Moments, moments};
 use crate::intervals::spread::{Range, ValueFacts};
-use crate::memory;
+use crate::memory::{self, NoMemory};
 use crate::simd::{Element, scalar};
 
 /// A replicate counts as equal to the value where it differs by no more than rounding: the error of its sums is below
@@ -27,7 +27,7 @@ pub(super) const LAST_ROUNDING: f64 = 2.0 * f64::EPSILON;
 
 /// The options of a bootstrap.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// The method that computes limits from replicates.
     pub method: Method,
     /// The number of replicates.
@@ -36,6 +36,26 @@ pub struct Options {
     pub seed: u64,
     /// The confidence level of the interval, and its sides.
     pub confidence: Confidence,
+    /// The first replicates, where an earlier call made them; only the others are made. Read by the methods whose limits
+    /// follow from replicates alone, for one problem; the others make all.
+    pub known: &'a [f64],
+}
+
+impl Options<'_> {
+    /// The replicates that are not known.
+    pub(super) fn to_make(self) -> Run {
+        let first = u32::try_from(self.known.len()).unwrap_or(u32::MAX).min(self.count);
+        Run { seed: self.seed, first, count: self.count - first }
+    }
+
+    /// All replicates, where those that were not known are `made`.
+    pub(super) fn with_known(self, made: Vec<f64>) -> Result<Vec<f64>, NoMemory> {
+        if self.known.is_empty() {
+            return Ok(made);
+        }
+        let known = &self.known[..self.to_make().first as usize];
+        memory::gathered(known.iter().copied().chain(made))
+    }
 }
 
 /// A statistic with its replicates and limits.
@@ -70,7 +90,7 @@ pub struct Bootstrap {
 pub fn mean<T: Element>(
     x: &[T],
     design: Design<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
     answer(mean_or_ended(x, design, options, progress))
@@ -79,7 +99,7 @@ pub fn mean<T: Element>(
 fn mean_or_ended<T: Element>(
     x: &[T],
     design: Design<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let found = BeforeMean::of(&x, design, options.confidence, &mut |_| progress(0))?;
@@ -97,7 +117,7 @@ fn mean_or_ended<T: Element>(
 pub fn means(
     columns: &[&dyn Wide],
     design: Design<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Vec<Result<Bootstrap, NoEstimate>>, Stopped> {
     let mut before = |_| progress(0);
@@ -215,7 +235,7 @@ pub(super) fn quotient(
     unit_sums: &ClusterSums,
     shift: f64,
     about: About,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let (units, statistic, about) = with_scale(unit_sums, shift, about, &mut |_| progress(0))?;
@@ -263,16 +283,20 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
     about: About,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let random = (options.seed, options.count);
+    let all = Run::of_first(options.count, options.seed);
     let found = match options.method {
         Method::Abc => return Err(NoEstimate::NoReplicates.into()),
         Method::Double => return double(units, statistic, about, options, progress),
-        Method::Studentized => studentized(units, statistic, about.value, random, &mut *progress)?,
-        Method::BetaT => beta_t(units, statistic, about.value, random, &mut *progress)?,
-        _ => Studentized::without_t(replicates(units, statistic, random.0, random.1, &mut *progress)?),
+        Method::Studentized => studentized(units, statistic, about.value, all, &mut *progress)?,
+        Method::BetaT => beta_t(units, statistic, about.value, all, &mut *progress)?,
+        _ => {
+            let run = options.to_make();
+            let made = replicates(units, statistic, run, &mut |done| progress(run.number(done)))?;
+            Studentized::without_t(options.with_known(made)?)
+        }
     };
     judged(units, statistic, about, found, options, progress)
 }
@@ -283,7 +307,7 @@ pub(super) fn judged<U: Units<K>, S: Statistic<K>, const K: usize>(
     statistic: S,
     about: About,
     found: Studentized,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let About { value, scale, exact, range, .. } = about;
@@ -311,7 +335,7 @@ pub(super) fn concluded(
     correction: Correction,
     range: (f64, f64),
     binary: bool,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let Options { method, count, confidence, .. } = options;

@@ -4,7 +4,7 @@ use super::bootstrap::{About, Bootstrap, Options, concluded};
 use super::design::{Table, Units};
 use super::limits::{Correction, Level};
 use super::no_estimate::{Ended, NoEstimate};
-use super::replicates::{WHOLE, replicates};
+use super::replicates::{Run, WHOLE, replicates};
 use super::statistic::Statistic;
 use super::sums::{Whole, room};
 use crate::grid::{CHUNK, Progress, chunk, chunks, map_chunks};
@@ -39,12 +39,12 @@ pub(super) fn double<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
     about: About,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let About { value, exact, range, .. } = about;
     let Options { count, seed, confidence, .. } = options;
-    let replicates = replicates(units, statistic, seed, count, &mut |_| progress(0))?;
+    let replicates = replicates(units, statistic, Run::of_first(count, seed), &mut |_| progress(0))?;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }
@@ -253,7 +253,7 @@ mod tests {
     fn it_can_be_stopped() {
         let x: Vec<f64> = (0..1000).map(f64::from).collect();
         let confidence = Confidence { level: 0.9, alternative: Alternative::TwoSided };
-        let options = Options { method: Method::Double, count: 9999, seed: 1, confidence };
+        let options = Options { method: Method::Double, count: 9999, seed: 1, confidence, known: &[] };
         let mut calls = 0;
         let stopped = mean(&x, Design::Rows, options, &mut |_| {
             calls += 1;

@@ -47,7 +47,7 @@ pub use limits::{Correction, Level, Limit, Limits, Method, limits};
 pub use no_estimate::NoEstimate;
 pub use ratio::{Columns, Ratio, Spread, ratio, ratio_bootstrap};
 pub use repeats::{Votes, majority_at, pass_at};
-pub use replicates::replicates;
+pub use replicates::{Run, replicates};
 pub use resamples::{Computed, Known, counts_of, left_out_parts, noise_of, of_replicates, rows_of};
 pub use smoothed::{bandwidth, smoothed};
 pub use statistic::{Line, Mean, Name, Quotient, Statistic};

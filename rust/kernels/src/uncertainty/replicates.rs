@@ -16,7 +16,35 @@ pub(super) const WHOLE: usize = 1 << 22;
 /// How many of the larger replicates are divided and computed at the same time.
 const TOGETHER: u32 = 16;
 
-/// The statistic of `units` resampled with replacement, `count` times.
+/// Some of the replicates of one seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The seed of the random counts.
+    pub seed: u64,
+    /// The number of the first one.
+    pub first: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+impl Run {
+    /// The first `count` replicates.
+    pub fn of_first(count: u32, seed: u64) -> Self {
+        Self { seed, first: 0, count }
+    }
+
+    /// The number of replicate `i` of these among all, which is also how many there are when it is about to be made.
+    pub(super) fn number(self, i: usize) -> usize {
+        self.first as usize + i
+    }
+
+    /// The random numbers of replicate `i` of these.
+    pub(super) fn stream(self, domain: Domain, i: usize) -> Stream {
+        Stream::new(self.seed, domain, self.number(i) as u32)
+    }
+}
+
+/// The statistic of `units` resampled with replacement, in each replicate of `run`.
 ///
 /// Unit i counts `c_ri` times in replicate r, with `c_r` the counts of [`crate::random::counts`]`(Stream::new(seed,
 /// Domain::Bootstrap, r), n)`, exactly multinomial. Error of each of the K sums: at most `(4300 + n / 2^20) 2^-53 sum_i
@@ -24,24 +52,26 @@ const TOGETHER: u32 = 16;
 pub fn replicates<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
-    seed: u64,
-    count: u32,
+    run: Run,
     progress: Progress<'_>,
 ) -> Result<Vec<f64>, Stopped> {
-    let sums = sums(units, seed, count, progress)?;
+    let sums = sums(units, run, progress)?;
     Ok(scalar(|| memory::collected(sums.into_iter().map(|sums| statistic.value(sums))))?)
 }
 
 /// The K sums over resampled units, of each replicate.
 pub(super) fn sums<U: Units<K>, const K: usize>(
     units: U,
-    seed: u64,
-    count: u32,
+    run: Run,
     progress: Progress<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
-    let stream = |replicate| Stream::new(seed, Domain::Bootstrap, replicate);
+    let stream = |i: u32| run.stream(Domain::Bootstrap, i as usize);
     let fits = units.count() <= WHOLE;
-    if fits { whole(units, &stream, count, progress) } else { pieces(units, &stream, count, progress) }
+    if fits {
+        whole(units, &stream, run.count, progress)
+    } else {
+        pieces(units, &stream, run.count, progress)
+    }
 }
 
 /// One sum over the `n` resampled units of each replicate, where what they add differs between replicates:
@@ -49,11 +79,11 @@ pub(super) fn sums<U: Units<K>, const K: usize>(
 pub(super) fn sum_each<U: Units<1>>(
     n: usize,
     units: impl Fn(usize) -> U + Sync,
-    (seed, count): (u64, u32),
+    run: Run,
     progress: Progress<'_>,
 ) -> Result<Vec<f64>, Stopped> {
-    let stream = |replicate: usize| Stream::new(seed, Domain::Bootstrap, replicate as u32);
-    let count = count as usize;
+    let stream = |i: usize| run.stream(Domain::Bootstrap, i);
+    let count = run.count as usize;
     if n > WHOLE {
         let mut all = memory::with_capacity(count)?;
         for r in 0..count {
@@ -163,7 +193,8 @@ mod tests {
     }
 
     fn sums_of_rows(x: &[f64], seed: u64, count: u32) -> Vec<[f64; 2]> {
-        sums(Pairs { sums: x, sizes: &vec![1.0; x.len()] }, seed, count, &mut |_| true).unwrap()
+        sums(Pairs { sums: x, sizes: &vec![1.0; x.len()] }, Run::of_first(count, seed), &mut |_| true)
+            .unwrap()
     }
 
     /// Compares the sums of a replicate with those of its multinomial counts in fixed-point arithmetic.
@@ -222,6 +253,8 @@ mod tests {
         let all = sums_of_rows(&x, 3, 1000);
         assert_eq!(all[..10], sums_of_rows(&x, 3, 10));
         assert!(sums_of_rows(&x, 4, 10)[..] != all[..10]);
+        let units = Pairs { sums: &x, sizes: &vec![1.0; x.len()] };
+        assert_eq!(all[700..], sums(units, Run { seed: 3, first: 700, count: 300 }, &mut |_| true).unwrap());
         assert!(sums_of_rows(&x, 3, 0).is_empty());
     }
 
@@ -230,9 +263,9 @@ mod tests {
         for n in [1000, WHOLE + 1] {
             let mean = Mean { shift: 0.0, n: n as f64 };
             let units = Rows { x: &column(n)[..], shift: 0.0 };
-            let stopped = replicates(units, mean, 1, 1_000_000, &mut |_| false);
+            let stopped = replicates(units, mean, Run::of_first(1_000_000, 1), &mut |_| false);
             assert_eq!(stopped, Err(Stopped::Cancelled));
-            let stopped = sum_each(n, |_| units, (1, 1_000_000), &mut |_| false);
+            let stopped = sum_each(n, |_| units, Run::of_first(1_000_000, 1), &mut |_| false);
             assert_eq!(stopped, Err(Stopped::Cancelled));
         }
     }
@@ -243,10 +276,11 @@ mod tests {
         let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
         let means = |shift| {
             let mean = Mean { shift, n: x.len() as f64 };
-            replicates(Rows { x: &x[..], shift }, mean, 9, 50, &mut |_| true).unwrap()
+            replicates(Rows { x: &x[..], shift }, mean, Run::of_first(50, 9), &mut |_| true).unwrap()
         };
         let pairs = Pairs { sums: &wide, sizes: &vec![1.0; 5000] };
-        let quotients = replicates(pairs, Quotient { shift: 0.0 }, 9, 50, &mut |_| true).unwrap();
+        let quotients =
+            replicates(pairs, Quotient { shift: 0.0 }, Run::of_first(50, 9), &mut |_| true).unwrap();
         assert_eq!(means(0.0), quotients);
         assert!(means(0.0).iter().zip(&means(80.0)).all(|(a, b)| (a - b).abs() < 1e-12));
     }

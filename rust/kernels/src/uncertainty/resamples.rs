@@ -227,7 +227,7 @@ pub enum Known<'a> {
 /// 1; the seed is not used.
 pub fn of_replicates(
     computed: Computed<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
     answer(of_replicates_or_ended(computed, options, progress))
@@ -235,7 +235,7 @@ pub fn of_replicates(
 
 fn of_replicates_or_ended(
     computed: Computed<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let Computed { value, replicates, drawing, units, known } = computed;
@@ -328,7 +328,7 @@ mod tests {
     fn equal_replicates_are_refused() {
         let confidence =
             crate::intervals::Confidence { level: 0.5, alternative: crate::intervals::Alternative::TwoSided };
-        let options = Options { method: Method::Percentile, count: 9, seed: 0, confidence };
+        let options = Options { method: Method::Percentile, count: 9, seed: 0, confidence, known: &[] };
         let computed = Computed {
             value: 1.0,
             replicates: &[1.0; 9],

@@ -55,7 +55,7 @@ pub fn smoothed(
     parameters: &[f64],
     x: &dyn Wide,
     bandwidth: f64,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
     answer(smoothed_or_ended(formula, parameters, x, bandwidth, options, progress))
@@ -66,26 +66,26 @@ fn smoothed_or_ended(
     parameters: &[f64],
     x: &dyn Wide,
     bandwidth: f64,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     if options.method.reads_units() || options.method.corrects_bias() {
         return Err(NoEstimate::NeedsInfluences.into());
     }
     let value = value_of(formula, parameters, x, &mut |_| progress(0))?;
-    let (n, count) = (x.len(), options.count as usize);
+    let (n, run) = (x.len(), options.to_make());
+    let count = run.count as usize;
     let mut values = memory::filled(n, 0.0)?;
     x.widen(0, &mut values);
     let each = (DRAWS / n.max(1)).max(1);
-    let mut done = |chunks: usize| progress((chunks * each).min(count));
+    let mut done = |chunks: usize| progress(run.number((chunks * each).min(count)));
     let parts = map_chunks(chunks(count, each), count * n * size_of::<u64>(), &mut done, |part| {
         let mut counts = memory::filled(n, 0)?;
         let mut drawn = memory::filled(n, 0.0)?;
         let mut found = memory::with_capacity(each)?;
         for replicate in chunk(part, count, each) {
-            let replicate = replicate as u32;
-            count_into(Stream::new(options.seed, Domain::Bootstrap, replicate), &mut counts);
-            noise(Stream::new(options.seed, Domain::Smoothing, replicate), &mut drawn);
+            count_into(run.stream(Domain::Bootstrap, replicate), &mut counts);
+            noise(run.stream(Domain::Smoothing, replicate), &mut drawn);
             scalar(|| {
                 let mut drawn = drawn.iter_mut();
                 for (&value, &count) in values.iter().zip(&counts) {
@@ -102,15 +102,16 @@ fn smoothed_or_ended(
         }
         Ok::<_, Ended>(found)
     })?;
-    let mut replicates = memory::with_capacity(count)?;
+    let mut made = memory::with_capacity(count)?;
     for part in parts {
-        replicates.append(&mut part?);
+        made.append(&mut part?);
     }
+    let replicates = options.with_known(made)?;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }
     let correction = Correction { units: n, ..Correction::default() };
-    let mut after = |_| progress(count);
+    let mut after = |_| progress(options.count as usize);
     concluded(value, (replicates, None), correction, (f64::NAN, f64::NAN), false, options, &mut after)
 }
 
@@ -134,9 +135,9 @@ mod tests {
     use crate::intervals::{Alternative, Confidence};
     use crate::math::powi;
 
-    fn options(count: u32) -> Options {
+    fn options(count: u32) -> Options<'static> {
         let confidence = Confidence { level: 0.5, alternative: Alternative::TwoSided };
-        Options { method: Method::Percentile, count, seed: 5, confidence }
+        Options { method: Method::Percentile, count, seed: 5, confidence, known: &[] }
     }
 
     #[test]

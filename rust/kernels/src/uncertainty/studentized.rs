@@ -1,7 +1,7 @@
 //! The studentised bootstrap: the error of each replicate in closed form, from the counts that made it.
 
 use super::design::Units;
-use super::replicates::{sum_each, sums};
+use super::replicates::{Run, sum_each, sums};
 use super::statistic::{Line, Statistic};
 use crate::grid::{Pace, Progress, Stopped};
 use crate::intervals::sums::sums_at;
@@ -35,15 +35,15 @@ pub(super) fn studentized<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
     value: f64,
-    (seed, count): (u64, u32),
+    run: Run,
     progress: Progress<'_>,
 ) -> Result<Studentized, Stopped> {
     let n = units.count();
     let error = error_of_data(units, statistic, &mut |_| progress(0))?;
-    let sums = sums(units, seed, count, &mut |done| progress(done / 2))?;
+    let sums = sums(units, run, &mut |done| progress(done / 2))?;
     let line = |r: usize| Squares { units, line: scalar(|| statistic.line(sums[r], n as f64)) };
-    let mut second = |done: usize| progress(count as usize / 2 + done / 2);
-    let mut t = sum_each(n, line, (seed, count), &mut second)?;
+    let mut second = |done: usize| progress(run.count as usize / 2 + done / 2);
+    let mut t = sum_each(n, line, run, &mut second)?;
     scalar(|| {
         let replicates = memory::collected(sums.iter().map(|&sums| statistic.value(sums)))?;
         for (t, replicate) in t.iter_mut().zip(&replicates) {
@@ -136,7 +136,7 @@ mod tests {
             let x = column(n);
             let mean = x.iter().sum::<f64>() / n as f64;
             let (rows, statistic) = (Rows { x: &x[..], shift: mean }, Mean { shift: mean, n: n as f64 });
-            let found = studentized(rows, statistic, mean, (3, 20), &mut |_| true).unwrap();
+            let found = studentized(rows, statistic, mean, Run::of_first(20, 3), &mut |_| true).unwrap();
             let wanted: f64 = x.iter().map(|x| (x - mean) * (x - mean)).sum();
             assert!((found.error / (wanted.sqrt() / n as f64) - 1.0).abs() < 1e-12);
             let ts = found.t.unwrap();
@@ -150,7 +150,9 @@ mod tests {
             }
             // The mean as a quotient to ones has the same t.
             let pairs = Pairs { sums: &x, sizes: &vec![1.0; n] };
-            let ratio = studentized(pairs, Quotient { shift: 0.0 }, mean, (3, 20), &mut |_| true).unwrap();
+            let ratio =
+                studentized(pairs, Quotient { shift: 0.0 }, mean, Run::of_first(20, 3), &mut |_| true)
+                    .unwrap();
             assert!(ratio.t.unwrap().iter().zip(&ts).all(|(a, b)| (a - b).abs() < 1e-9));
         }
     }

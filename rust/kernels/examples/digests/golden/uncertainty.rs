@@ -24,8 +24,8 @@ use steelyard_kernels::uncertainty::smooth::{self, Abc, Formula, Plan};
 use steelyard_kernels::uncertainty::unpaired::{By, Sample, ScoresTest, compare as unpaired, permutation};
 use steelyard_kernels::uncertainty::{
     Columns, Correction, Design, Level as Calibrated, Mean, Method, Name, NoEstimate, Options, Pairs,
-    Quotient, Rows, Votes, acceleration, bandwidth, limits, majority_at, mean as mean_bootstrap, pass_at,
-    ratio as estimated_ratio, ratio_bootstrap, replicates, smoothed,
+    Quotient, Rows, Run as Replicates, Votes, acceleration, bandwidth, limits, majority_at,
+    mean as mean_bootstrap, pass_at, ratio as estimated_ratio, ratio_bootstrap, replicates, smoothed,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -61,7 +61,12 @@ fn mean<T: Draw>(n: usize) -> Run {
         if !x.is_empty() {
             let shifted = |shift| (Rows { x: &x[..], shift }, Mean { shift, n: n as f64 });
             let (units, mean) = shifted(0.5);
-            digest.of("replicates").doubles(&given(replicates(units, mean, u64::MAX, 9, &mut |_| true)));
+            digest.of("replicates").doubles(&given(replicates(
+                units,
+                mean,
+                Replicates::of_first(9, u64::MAX),
+                &mut |_| true,
+            )));
             let (units, mean) = shifted(0.0);
             digest.of("acceleration").double(given(acceleration(units, mean, 0.25, 7.0, &mut |_| true)));
         }
@@ -97,7 +102,12 @@ fn ratio(n: usize) -> Run {
         if !sums.is_empty() {
             let units = Pairs { sums: &sums, sizes: &sizes };
             let (shifted, plain) = (Quotient { shift: 0.5 }, Quotient { shift: 0.0 });
-            digest.of("replicates").doubles(&given(replicates(units, shifted, 3, 9, &mut |_| true)));
+            digest.of("replicates").doubles(&given(replicates(
+                units,
+                shifted,
+                Replicates::of_first(9, 3),
+                &mut |_| true,
+            )));
             digest.of("acceleration").double(given(acceleration(units, plain, 0.25, 7.0, &mut |_| true)));
         }
     })
@@ -123,6 +133,7 @@ fn statistics(n: usize) -> Run {
             count: 99,
             seed: 5,
             confidence: Confidence { level: 0.5, ..confidence },
+            known: &[],
         };
         let designs = [("rows", Design::Rows), ("clusters", Design::Clusters { codes: &codes, count: 5 })];
         for (design_name, design) in designs.into_iter().filter(|_| n >= 5) {
@@ -263,7 +274,7 @@ fn designs(n: usize) -> Run {
             return;
         }
         let confidence = Confidence { level: 0.2, alternative: Alternative::TwoSided };
-        let options = Options { method: Method::Percentile, count: 49, seed: 6, confidence };
+        let options = Options { method: Method::Percentile, count: 49, seed: 6, confidence, known: &[] };
         let columns: [&dyn Wide; 1] = [&&x[..]];
         let mean = given(given(smooth::statistic(Formula::One(Name::Mean), &columns, &mut |_| true)));
         let series = given(given(smooth::influences(&*mean, &columns, &mut |_| true)));

@@ -5,14 +5,14 @@ use super::window::Window;
 use super::{OrderStatistic, Sample};
 use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory::{self, NoMemory};
-use crate::random::{Domain, Stream};
+use crate::random::Domain;
 use crate::simd::scalar;
 use crate::uncertainty::bootstrap::concluded;
 use crate::uncertainty::designs::{Drawing, MOST_COUNTED, Parts, Simple, rescaled};
 use crate::uncertainty::influence::left_out_acceleration;
 use crate::uncertainty::no_estimate::{Ended, answer};
 use crate::uncertainty::paired::Wide;
-use crate::uncertainty::{Bootstrap, Correction, Design, Method, NoEstimate, Options};
+use crate::uncertainty::{Bootstrap, Correction, Design, Method, NoEstimate, Options, Run};
 
 /// Row visits per chunk of work: so many are worth handing to a thread.
 const VISITS: usize = 1 << 17;
@@ -31,7 +31,7 @@ pub fn ordered_bootstrap(
     second: Second,
     design: Design<'_>,
     drawing: &dyn Drawing,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
     answer(bootstrap_or_ended(statistic, columns, second, design, drawing, options, progress))
@@ -57,7 +57,7 @@ fn bootstrap_or_ended(
     second: Second,
     design: Design<'_>,
     drawing: &dyn Drawing,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     if options.method.reads_units() {
@@ -69,14 +69,16 @@ fn bootstrap_or_ended(
     let checked = Checked::of_columns(columns, second, design, &mut |_| progress(0))?;
     let of_type = statistic.of_column(columns[0])?;
     let statistic = of_type.as_deref().unwrap_or(statistic);
-    let (count, random) = (options.count as usize, (options.seed, options.count));
+    let (count, run) = (options.count as usize, options.to_make());
     let plain = matches!(design, Design::Rows) && drawing.plain();
     let window = match statistic.level().filter(|_| plain) {
         Some(level) => Window::of(columns[0], checked.range, level, &mut |_| progress(0))?,
         None => None,
     };
     let near = match &window {
-        Some(window) => Some((window.of_all(), window.replicates(random, &mut *progress)?)),
+        Some(window) => {
+            Some((window.of_all(), window.replicates(run, &mut |done| progress(run.number(done)))?))
+        }
         None => None,
     };
     // All rows are sorted only where not all replicates are in the window, or some rows have to be left out.
@@ -93,7 +95,10 @@ fn bootstrap_or_ended(
         (Some(near), None) => near,
         (near, Some(work)) => {
             let replicates = near.map(|(_, replicates)| replicates);
-            (work.value(|_, counts| counts.fill(1))?, work.replicates(random, replicates, progress)?)
+            (
+                work.value(|_, counts| counts.fill(1))?,
+                work.replicates(run, replicates, &mut |done| progress(run.number(done)))?,
+            )
         }
         (None, None) => return Err(NoEstimate::NoReplicates.into()), // without a window rows are sorted
     };
@@ -103,6 +108,7 @@ fn bootstrap_or_ended(
     let rows = columns[0].len();
     let units = if let Design::Clusters { count, .. } = design { count } else { rows };
     rescaled(drawing, units, value, &mut replicates);
+    let replicates = options.with_known(replicates)?;
     if count > 1 && replicates.iter().all(|&other| other == replicates[0]) {
         return Err(NoEstimate::EqualReplicates { n: count }.into());
     }
@@ -139,14 +145,14 @@ impl Work<'_> {
     /// The statistic of each replicate. Those of `near` that are numbers are known already.
     fn replicates(
         &self,
-        (seed, count): (u64, u32),
+        run: Run,
         near: Option<Vec<f64>>,
         progress: Progress<'_>,
     ) -> Result<Vec<f64>, Ended> {
         let counting = |replicate: usize, room: &mut [u32], counts: &mut [u32]| {
-            self.drawing.count(Stream::new(seed, Domain::Bootstrap, replicate as u32), room, counts);
+            self.drawing.count(run.stream(Domain::Bootstrap, replicate), room, counts);
         };
-        let Some(mut near) = near else { return self.values(count as usize, progress, counting) };
+        let Some(mut near) = near else { return self.values(run.count as usize, progress, counting) };
         for (replicate, value) in near.iter_mut().enumerate().filter(|(_, value)| value.is_nan()) {
             *value = self.value(|room, counts| counting(replicate, room, counts))?;
         }

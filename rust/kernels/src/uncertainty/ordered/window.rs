@@ -10,6 +10,7 @@ use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks, threads};
 use crate::memory::{self, NoMemory};
 use crate::random::{Counts, Domain, Many, SLOTS, Stream, draw_many, total};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
+use crate::uncertainty::Run;
 use crate::uncertainty::paired::Wide;
 
 /// Half the width of the window in standard deviations of the number of draws below a rank: a quantile is outside once
@@ -75,12 +76,8 @@ impl Window {
     }
 
     /// The quantile of each replicate; NaN where it is outside the window.
-    pub(super) fn replicates(
-        &self,
-        (seed, count): (u64, u32),
-        progress: Progress<'_>,
-    ) -> Result<Vec<f64>, Stopped> {
-        let count = count as usize;
+    pub(super) fn replicates(&self, run: Run, progress: Progress<'_>) -> Result<Vec<f64>, Stopped> {
+        let count = run.count as usize;
         let each = (DRAWS / self.rows).min(count / (4 * threads())).max(1);
         let bytes = count * self.rows * size_of::<u64>();
         let mut progress = |done: usize| progress((done * each).min(count));
@@ -88,7 +85,7 @@ impl Window {
             let mut room = self.room()?;
             let mut values = memory::with_capacity(each)?;
             for replicate in chunk(part, count, each) {
-                let stream = Stream::new(seed, Domain::Bootstrap, replicate as u32);
+                let stream = run.stream(Domain::Bootstrap, replicate);
                 values.push(self.value(stream, &mut room).unwrap_or(f64::NAN));
             }
             Ok(values)
@@ -189,7 +186,7 @@ mod tests {
                 let ones = vec![1; n];
                 let all = Sample { x: &sorted, y: None, counts: &ones, total: n as u64 };
                 assert_eq!(window.of_all(), quantile(all, q), "n = {n}, q = {q}");
-                let replicates = window.replicates((7, 5), &mut |_| true).unwrap();
+                let replicates = window.replicates(Run::of_first(5, 7), &mut |_| true).unwrap();
                 let mut room = window.room().unwrap();
                 for r in 0..5 {
                     let stream = Stream::new(7, Domain::Bootstrap, r);

@@ -123,7 +123,7 @@ fn ratio_or_ended(
 /// The bootstrap of a ratio of two columns, whose weights it ignores. `progress` gets the number of replicates done.
 pub fn ratio_bootstrap(
     columns: Columns<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
     answer(bootstrap_or_ended(columns, options, progress))
@@ -131,7 +131,7 @@ pub fn ratio_bootstrap(
 
 fn bootstrap_or_ended(
     columns: Columns<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let Resampled { unit_sums, shift, value, range } =

@@ -18,7 +18,7 @@ pub fn bootstrap(
     statistic: &dyn Sums,
     columns: &[&dyn Wide],
     design: Design<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
     answer(bootstrap_or_ended(statistic, columns, design, options, progress))
@@ -30,7 +30,7 @@ pub fn bootstrap_each(
     formula: Formula,
     columns: &[&dyn Wide],
     design: Design<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Vec<Result<Bootstrap, NoEstimate>>, Stopped> {
     let mut before = |_| progress(0);
@@ -51,7 +51,7 @@ pub fn bootstrap_each(
 
 fn each_of_width<const K: usize>(
     ready: &[Result<Ready<'_>, NoEstimate>],
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Vec<Result<Bootstrap, NoEstimate>>, Stopped> {
     let mut problems = memory::with_capacity(ready.len())?;
@@ -68,7 +68,7 @@ fn bootstrap_or_ended(
     statistic: &dyn Sums,
     columns: &[&dyn Wide],
     design: Design<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let ready = Ready::of(statistic, columns, design, options, &mut |_| progress(0))?;
@@ -87,7 +87,7 @@ impl<'a> Ready<'a> {
         statistic: &'a dyn Sums,
         columns: &[&dyn Wide],
         design: Design<'_>,
-        options: Options,
+        options: Options<'_>,
         progress: Progress<'_>,
     ) -> Result<Ready<'a>, Ended> {
         let prepared = prepare(statistic, columns, None, design, &mut *progress)?;
@@ -126,7 +126,11 @@ impl<'a> Ready<'a> {
         Ok((units, statistic, About { value, scale, size, exact: false, range: (f64::NAN, f64::NAN) }))
     }
 
-    fn of_width<const K: usize>(&self, options: Options, progress: Progress<'_>) -> Result<Bootstrap, Ended> {
+    fn of_width<const K: usize>(
+        &self,
+        options: Options<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Bootstrap, Ended> {
         let (units, statistic, about) = self.problem::<K>(&mut |_| progress(0))?;
         resampled(units, statistic, about, options, progress)
     }

@@ -14,7 +14,7 @@ use super::closed::{Prepared, prepare};
 use super::width::with_width;
 use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory::{self, NoMemory};
-use crate::random::{Domain, Stream};
+use crate::random::Domain;
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// The number of draws per chunk of work.
@@ -48,7 +48,7 @@ pub fn designed(
     statistic: &dyn Sums,
     columns: &[&dyn Wide],
     plan: Plan<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
     answer(designed_or_ended(statistic, columns, plan, options, progress))
@@ -81,7 +81,7 @@ fn designed_or_ended(
     statistic: &dyn Sums,
     columns: &[&dyn Wide],
     plan: Plan<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     if options.method.reads_units() {
@@ -95,7 +95,7 @@ fn of_width<const K: usize>(
     statistic: &dyn Sums,
     prepared: &Prepared,
     plan: Plan<'_>,
-    options: Options,
+    options: Options<'_>,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let table = prepared.units.sums.as_chunks::<K>().0;
@@ -112,6 +112,7 @@ fn of_width<const K: usize>(
     }
     let mut replicates = work.replicates(options, &mut *progress)?;
     rescaled(plan.drawing, table.len(), value, &mut replicates);
+    let replicates = options.with_known(replicates)?;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }
@@ -178,10 +179,11 @@ impl<const K: usize> Work<'_, K> {
         Ok(totals)
     }
 
-    fn replicates(&self, options: Options, progress: Progress<'_>) -> Result<Vec<f64>, Ended> {
-        let (count, units) = (options.count as usize, self.table.len());
+    fn replicates(&self, options: Options<'_>, progress: Progress<'_>) -> Result<Vec<f64>, Ended> {
+        let (run, units) = (options.to_make(), self.table.len());
+        let count = run.count as usize;
         let each = (DRAWS / units).max(1);
-        let mut progress = |done: usize| progress((done * each).min(count));
+        let mut progress = |done: usize| progress(run.number((done * each).min(count)));
         let bytes = count * size_of_val(self.table);
         let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
             let drawing = self.plan.drawing;
@@ -189,7 +191,7 @@ impl<const K: usize> Work<'_, K> {
             let mut weights = memory::filled(if drawing.fixed() { 0 } else { units }, 0.0)?;
             let mut values = memory::with_capacity(each)?;
             for replicate in chunk(part, count, each) {
-                let stream = Stream::new(options.seed, Domain::Bootstrap, replicate as u32);
+                let stream = run.stream(Domain::Bootstrap, replicate);
                 drawing.count(stream, &mut room, &mut counts);
                 values.push(if drawing.fixed() {
                     self.value(&counts)?
