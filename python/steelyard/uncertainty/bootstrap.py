@@ -324,7 +324,7 @@ def bootstrap(
     )
     if options.method == ABC:
         of_sums_alone(*of)
-    elif math.isinf(options.n_resamples):
+    elif options.n_resamples == math.inf:
         able(*of)
     if by is not None and several:
         raise value_error("by", "one statistic with it", f"{len(of)} statistics")
