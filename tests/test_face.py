@@ -20,7 +20,8 @@ from steelyard._registries import names
 
 TOP = {
     "AdamW", "global_norm", "clip_by_global_norm_", "schedules", "token_scores", "token_scores_from_hidden",
-    "perplexity", "reliability", "estimate", "proportion", "bootstrap", "compare", "preference_loss", "Estimate", "threads", "show_config", "errors",
+    "perplexity", "reliability", "estimate", "proportion", "bootstrap", "compare", "preference_loss", "scan", "Estimate", "threads",
+    "show_config", "errors",
 }  # fmt: skip
 ROOMS = {
     "optim": {"adamw_", "StepInfo", "GlobalNormState"},

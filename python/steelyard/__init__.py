@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import reference as reference
     from . import report as report
     from ._estimate import Estimate
+    from ._scan import scan
 
     # mypy first takes a function that is called like its module for that module, and then for a second definition.
     from .calibration import reliability  # type: ignore[no-redef]
@@ -32,6 +33,7 @@ else:
         "tokens": ["perplexity", "token_scores", "token_scores_from_hidden"],
         "uncertainty": ["bootstrap", "compare", "estimate", "proportion"],
         "_estimate": ["Estimate"],
+        "_scan": ["scan"],
         "records": [],
         "reference": [],
         "report": [],
@@ -72,6 +74,7 @@ __all__ = [
     "preference_loss",
     "proportion",
     "reliability",
+    "scan",
     "schedules",
     "show_config",
     "threads",

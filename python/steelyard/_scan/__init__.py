@@ -1,0 +1,160 @@
+"""One pass over a table that need not fit into memory: its columns go into states, some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+from .._mode import standard_mode
+from .._options import whole
+from .._progress import Progress, batch_reporter
+from .._state import State
+from .._text import printable
+from ..errors import called, is_ours, shown, type_error, value_error
+from .asked import Asked, asked_of
+from .batch import Batch
+from .parts import Part, parts_of
+from .values import Kinds
+
+__all__ = ["scan"]
+
+AnyState = TypeVar("AnyState", bound=State)
+AnyStates = TypeVar("AnyStates", bound=State | Mapping[str, State])
+
+BATCH_ROWS = 1 << 20
+
+
+@standard_mode
+def scan(
+    source: Any,
+    columns: Any,
+    state: AnyStates,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    progress: Progress = False,
+) -> AnyStates:
+    """Add a table to a state in one pass that holds some rows in memory at a time; ``state.compute()`` then answers.
+
+    The state is the one that the whole table would make in one ``update``, bit for bit: the order of the rows, the size
+    of the batches and the division into files change nothing. Where the call raises or is interrupted, nothing has
+    been added.
+
+    Parameters
+    ----------
+    source
+        A path, a list of paths, a pattern with ``*`` or a folder (whose ``name=value`` folders are columns): Parquet,
+        Arrow IPC (Feather), CSV, TSV and JSON lines, also compressed, by their names. An Arrow table, record batch,
+        reader or data set; a polars frame or lazy frame; whatever else exports an Arrow stream, such as a relation of
+        DuckDB. A mapping from names to NumPy arrays, which may be mapped from a file. An iterable of tables of any of
+        these kinds. Files and Arrow need pyarrow.
+    columns : str, tuple, list or mapping
+        Which columns the state is given: the name of the one that its ``update`` takes first; a tuple of names where
+        that takes a tuple of columns; a list of names for a table ``[n, K]`` of them (a column of lists of equal
+        lengths is one too). Or a mapping from arguments of ``update`` to one of these: ``{"x": "score", "clusters":
+        "user"}``.
+    state : State, or mapping from names to states
+        What the rows are added to, such as :class:`~steelyard.uncertainty.EstimateState`,
+        :class:`~steelyard.tokens.PerplexityState` or :class:`~steelyard.calibration.ReliabilityState`. With a mapping,
+        ``columns`` is a mapping with the same names, and all states are made in the same pass.
+    batch_rows : int, default 1,048,576
+        How many rows are taken together; memory holds a few such batches of the columns that are read.
+    progress : bool or callable
+        As in :func:`steelyard.bootstrap`, in rows where it is known how many there are (Parquet, Arrow tables, arrays),
+        else in batches with a total of 0.
+
+    Returns
+    -------
+    The state, or the mapping, that was given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a source, file or column that there is not, columns whose kind differs between parts (numbers in one,
+        texts in another), and whatever the state refuses; the message names the column, the rows and the file.
+
+    Examples
+    --------
+    >>> import numpy as np, steelyard as sy
+    >>> table = {"right": np.array([1, 0, 1, 1, 0, 1]), "user": ["ann", "ann", "bob", "cyd", "cyd", "dan"]}
+    >>> state = sy.scan(table, {"x": "right", "clusters": "user"}, sy.uncertainty.EstimateState(), batch_rows=2)
+    >>> print(state.compute())
+    0.67 [0.18, 0.95] (95 %, clustered Wilson, n = 6, 4 clusters)
+    """
+    size = whole(batch_rows, "batch_rows", 1, 1 << 40)
+    works = _works(columns, state)
+    wanted = list(dict.fromkeys(name for work in works for name in work.asked.names))
+    parts = parts_of(source, wanted)
+    _add(parts, works, size, progress)
+    for work in works:
+        work.whole.copy().merge(work.part)  # refuses before any state has changed
+    for work in works:
+        work.whole.merge(work.part)
+    return state
+
+
+class _Work(NamedTuple):
+    """A state, an empty one of the same options that the rows are added to first, and the columns it takes."""
+
+    whole: Any
+    part: Any
+    asked: Asked
+
+
+def _works(columns: Any, state: Any) -> list[_Work]:
+    if isinstance(state, State):
+        return [_work(columns, state, "columns")]
+    if not isinstance(state, Mapping) or not state or not all(isinstance(one, State) for one in state.values()):
+        raise type_error("state", "a state such as uncertainty.EstimateState(), or a mapping of some", shown(state))
+    if not isinstance(columns, Mapping) or set(columns) != set(state):
+        got = f"those of {', '.join(map(repr, columns))}" if isinstance(columns, Mapping) else shown(columns)
+        raise value_error("columns", f"a mapping with the names of the states, {', '.join(map(repr, state))}", got)
+    return [_work(columns[name], one, f"columns[{name!r}]") for name, one in state.items()]
+
+
+def _work(columns: Any, state: State, name: str) -> _Work:
+    return _Work(state, state.copy().reset(), asked_of(columns, state, name))
+
+
+def _add(parts: list[Part], works: list[_Work], size: int, progress: Progress) -> None:
+    known = [part.rows for part in parts]
+    total = sum(rows for rows in known if rows is not None) if None not in known else 0
+    tell = batch_reporter(progress, total)
+    done, kinds = 0, Kinds()
+    for part in parts:
+        start = 0
+        for batch in part.batches(size):
+            rows = len(batch)
+            with _in_rows(start, rows, part.name):
+                kinds.check(batch, part.name)
+                for work in works:
+                    _update(work, batch)
+            start += rows
+            done += rows if total else 1
+            if tell is not None:
+                tell(done, total)
+    if tell is not None and not total:
+        tell(done, done)
+
+
+def _update(work: _Work, batch: Batch) -> None:
+    arguments, names = work.asked.arguments(batch), work.asked.called
+    try:
+        with called(names):
+            work.part.update(**arguments)
+    except (TypeError, ValueError) as error:  # the core's messages have the names of its own arguments
+        said = str(error)
+        argument = said.partition(":")[0]
+        raise type(error)(names[argument] + said.removeprefix(argument) if argument in names else said) from error
+
+
+@contextmanager
+def _in_rows(start: int, rows: int, name: str) -> Iterator[None]:
+    """Add to an error which rows of which part it is about; their indices count from the first of these rows."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not is_ours(error):
+            raise
+        place = printable(f"rows {start:,} to {start + rows - 1:,} of {name}")
+        raise type(error)(f"{error} (in {place}; an index counts from the first of them)") from error

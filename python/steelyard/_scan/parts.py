@@ -1,0 +1,229 @@
+"""The parts of a source (files, or one stream), each of which gives its rows some at a time."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._text import printable
+from ..errors import shown, type_error, value_error
+from .batch import Batch
+from .values import values_of
+
+__all__ = ["Part", "parts_of"]
+
+# By the end of a file's name, after that of its compression.
+FORMATS = {
+    ".parquet": "parquet", ".pq": "parquet", ".arrow": "ipc", ".feather": "ipc", ".ipc": "ipc",
+    ".csv": "csv", ".tsv": "tsv", ".jsonl": "json", ".ndjson": "json", ".json": "json",
+}  # fmt: skip
+COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+ANYTHING = "paths, an Arrow table or stream, a frame, or a mapping from names to arrays"
+
+
+class Part(NamedTuple):
+    """A file or a stream."""
+
+    name: str
+    rows: int | None
+    """How many it has, where that can be known without reading them."""
+    batches: Callable[[int], Iterator[Batch]]
+    """Its rows, at most so many at a time."""
+
+
+def parts_of(source: Any, wanted: list[str]) -> list[Part]:
+    """The parts of anything that :func:`~steelyard.scan` takes, with the columns that are wanted."""
+    if isinstance(source, str | os.PathLike):
+        return _of_paths([source], wanted)
+    if isinstance(source, list | tuple) and source and all(isinstance(one, str | os.PathLike) for one in source):
+        return _of_paths(source, wanted)
+    if isinstance(source, Mapping):
+        return [_of_arrays(source, wanted)]
+    arrow = _arrow(source)
+    if hasattr(source, "get_fragments"):  # a data set of Arrow
+        return [_of_fragment(fragment, source.schema, wanted) for fragment in source.get_fragments()]
+    if hasattr(source, "collect_batches"):  # a lazy frame of polars
+        _named(source.collect_schema().names(), wanted, "source")
+        return [Part("source", None, lambda size: _joined(_tables(_of_lazy(source, wanted, size)), wanted, size))]
+    if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+        return [_of_stream(arrow, source, wanted)]
+    if isinstance(source, Iterable) and not isinstance(source, str | bytes | np.ndarray):
+        return [Part("source", None, lambda size: _of_each(source, wanted, size))]
+    raise type_error("source", ANYTHING, shown(source))
+
+
+def _arrow(of: Any) -> Any:
+    """The library pyarrow, which reads everything but NumPy's arrays."""
+    try:
+        import pyarrow
+    except ImportError:
+        fix = "install it with `pip install 'steelyard[cli]'`"
+        raise type_error(
+            "source", "pyarrow for all but mappings of arrays", f"{shown(of)}, and none installed", fix
+        ) from None
+    return pyarrow
+
+
+# -- arrays ------------------------------------------------------------------------------------------------------------
+
+
+def _of_arrays(source: Mapping[Any, Any], wanted: list[str]) -> Part:
+    _named(list(source), wanted, "source")
+    columns = {name: source[name] for name in wanted}
+    rows = {name: len(column) for name, column in columns.items()}
+    first, n = next(iter(rows.items()))
+    for name, length in rows.items():
+        if length != n:
+            raise value_error(f"column {name!r}", f"{n:,} rows, as {first!r} has", f"{length:,}")
+
+    def batches(size: int) -> Iterator[Batch]:
+        for start in range(0, n, size):
+            yield Batch(min(size, n - start), {name: column[start : start + size] for name, column in columns.items()})
+
+    return Part("source", n, batches)
+
+
+def _named(have: list[Any], wanted: list[str], part: str) -> None:
+    """Refuse names that a part does not have."""
+    for name in wanted:
+        if name not in have:
+            listed = ", ".join(repr(str(one)) for one in have[:8]) + (", ..." if len(have) > 8 else "")
+            near = get_close_matches(name, [str(one) for one in have], 1)
+            fix = f"did you mean {near[0]!r}?" if near else ""
+            raise value_error("columns", f"columns of {part}", f"{name!r}, and it has {listed or 'none'}", fix)
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _of_paths(paths: Iterable[str | os.PathLike[str]], wanted: list[str]) -> list[Part]:
+    _arrow(paths)
+    return [part for path in paths for part in _of_path(os.fspath(path), wanted)]
+
+
+def _of_path(path: str, wanted: list[str]) -> list[Part]:
+    if os.path.isdir(path):
+        return _of_folder(path, wanted)
+    found = [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True))
+    if not found:
+        raise value_error("source", "files that exist", repr(path))
+    return [part for one in found for part in _of_data_set(one, _format(one), wanted)]
+
+
+def _of_folder(path: str, wanted: list[str]) -> list[Part]:
+    files = (one for one in sorted(Path(path).rglob("*")) if one.is_file() and one.name[0] not in "._")
+    kinds = {_format(str(one)) for one in files}
+    if len(kinds) != 1:
+        listed = ", ".join(sorted(kinds)) or "no file"
+        raise value_error("source", f"a folder of files of one format, or a pattern such as {path}/*.csv", listed)
+    return _of_data_set(path, kinds.pop(), wanted)
+
+
+def _format(path: str) -> str:
+    """The format of a file by its name."""
+    stem, end = os.path.splitext(path.lower())
+    if end in COMPRESSED:
+        end = os.path.splitext(stem)[1]
+    if end not in FORMATS:
+        raise value_error("source", f"a file whose name ends in {', '.join(FORMATS)}", repr(path))
+    return FORMATS[end]
+
+
+def _of_data_set(path: str, kind: str, wanted: list[str]) -> list[Part]:
+    import pyarrow.csv
+    import pyarrow.dataset as ds
+
+    tabs: Any = ds.CsvFileFormat(pyarrow.csv.ParseOptions(delimiter="\t"))
+    try:
+        found = ds.dataset(path, format=tabs if kind == "tsv" else kind, partitioning="hive")
+        return [_of_fragment(fragment, found.schema, wanted) for fragment in found.get_fragments()]
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: str, error: Exception) -> ValueError:
+    return value_error("source", "files that Arrow can read", f"{printable(repr(path))} ({error})")
+
+
+def _of_fragment(fragment: Any, schema: Any, wanted: list[str]) -> Part:
+    import pyarrow as pa
+
+    path = str(getattr(fragment, "path", "") or "source")
+    name = repr(path) if path != "source" else path
+    own = fragment.physical_schema
+    folders = [name for name in schema.names if name not in own.names and f"/{name}=" in path]
+    _named([*own.names, *folders], wanted, name)
+    # The types of the file itself: those of the data set would turn the texts of one file into the numbers of another.
+    read = pa.schema([own.field(one) if one in own.names else schema.field(one) for one in wanted])
+
+    def batches(size: int) -> Iterator[Batch]:
+        try:
+            found = fragment.to_batches(schema=read, columns=wanted, batch_size=size, batch_readahead=2)
+            yield from _joined((pa.Table.from_batches([one]) for one in found), wanted, size)
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from error
+
+    counted = type(fragment).__name__ == "ParquetFileFragment"
+    return Part(name, fragment.count_rows() if counted else None, batches)
+
+
+# -- streams -----------------------------------------------------------------------------------------------------------
+
+
+def _of_stream(arrow: Any, source: Any, wanted: list[str]) -> Part:
+    rows = source.num_rows if isinstance(source, arrow.Table | arrow.RecordBatch) else None
+    if hasattr(source, "__arrow_c_stream__"):
+        reader = arrow.RecordBatchReader.from_stream(source)
+    else:
+        reader = arrow.Table.from_batches([arrow.record_batch(source)]).to_reader()
+    _named(reader.schema.names, wanted, "source")
+    return Part("source", rows, lambda size: _joined(_tables(reader), wanted, size))
+
+
+def _of_lazy(frame: Any, wanted: list[str], size: int) -> Iterator[Any]:
+    yield from frame.select(wanted).collect_batches(chunk_size=size)
+
+
+def _tables(batches: Iterable[Any]) -> Iterator[Any]:
+    import pyarrow as pa
+
+    for batch in batches:
+        yield pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else pa.table(batch)
+
+
+def _of_each(source: Iterable[Any], wanted: list[str], size: int) -> Iterator[Batch]:
+    """The rows of one table after the other."""
+    for one in source:
+        for part in parts_of(one, wanted):
+            yield from part.batches(size)
+
+
+def _joined(tables: Iterable[Any], wanted: list[str], size: int) -> Iterator[Batch]:
+    """The rows of small tables together, and of larger ones some at a time."""
+    held: list[Any] = []
+    rows = 0
+    for table in tables:
+        here = table.select(wanted)
+        if held and rows + here.num_rows > size:
+            yield from _cut(held, wanted, size)
+            held, rows = [], 0
+        if here.num_rows:
+            held.append(here)
+            rows += here.num_rows
+    if held:
+        yield from _cut(held, wanted, size)
+
+
+def _cut(tables: list[Any], wanted: list[str], size: int) -> Iterator[Batch]:
+    import pyarrow as pa
+
+    whole = pa.concat_tables(tables)
+    for start in range(0, whole.num_rows, size):
+        rows = whole.slice(start, size)
+        yield Batch(rows.num_rows, {name: values_of(rows[name], name) for name in wanted})

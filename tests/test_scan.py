@@ -1,0 +1,246 @@
+"""A table that is scanned makes the state that it makes in one update, however it is stored and cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import steelyard as sy
+from steelyard.calibration import ReliabilityState
+from steelyard.tokens import PerplexityState
+from steelyard.uncertainty import EstimateState
+
+pa = pytest.importorskip("pyarrow", reason="pyarrow comes with the cli extra")
+
+N = 3000
+RNG = np.random.default_rng(4)
+TABLE: dict[str, Any] = {
+    "score": RNG.normal(size=N),
+    "right": RNG.integers(0, 2, N),
+    "p": RNG.uniform(size=N).astype(np.float32),
+    "user": [f"user {i}" for i in RNG.integers(0, 90, N)],
+    "counted": RNG.random(N) < 0.9,
+}
+OF = {"x": "score", "clusters": "user", "where": "counted"}
+WANT = EstimateState().update(TABLE["score"], clusters=TABLE["user"], where=TABLE["counted"])
+
+
+def arrow() -> Any:
+    return pa.table(TABLE)
+
+
+def written(kind: str, folder: Path) -> Any:
+    """The table in files of a kind."""
+    import pyarrow.csv
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    table, path = arrow(), folder / f"table.{kind}"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(table, path, row_group_size=777)
+    elif kind == "csv":
+        pyarrow.csv.write_csv(table, path)
+    elif kind == "csv.gz":
+        with pa.output_stream(str(path), compression="gzip") as to:
+            pyarrow.csv.write_csv(table, to)
+    elif kind == "tsv":
+        pyarrow.csv.write_csv(table, path, pyarrow.csv.WriteOptions(delimiter="\t"))
+    elif kind == "feather":
+        pyarrow.feather.write_feather(table, str(path), compression="uncompressed")
+    else:
+        import json
+
+        path.write_text("\n".join(map(json.dumps, table.to_pylist())), "utf-8")
+    return path
+
+
+def parts(folder: Path) -> Any:
+    import pyarrow.parquet
+
+    for i in range(4):
+        pyarrow.parquet.write_table(arrow().slice(i * 800, 800), folder / f"part-{i}.parquet")
+    return folder
+
+
+def partitioned(folder: Path) -> Any:
+    import pyarrow.parquet
+
+    languages = pa.array(["de" if i % 3 else "en" for i in range(N)])
+    pyarrow.parquet.write_to_dataset(arrow().append_column("language", languages), folder, partition_cols=["language"])
+    return folder
+
+
+def duck(folder: Path) -> Any:
+    duckdb = pytest.importorskip("duckdb", reason="duckdb comes with the dev extra")
+    written("parquet", folder)
+    return duckdb.sql(f"select * from '{folder}/table.parquet'")
+
+
+def lazy(folder: Path) -> Any:
+    pl = pytest.importorskip("polars", reason="polars comes with the dev extra")
+    return pl.scan_parquet(str(parts(folder) / "*.parquet")).filter(pl.col("score") < 99)
+
+
+def polars(_: Path) -> Any:
+    return pytest.importorskip("polars", reason="polars comes with the dev extra").DataFrame(TABLE)
+
+
+def pandas(_: Path) -> Any:
+    return pytest.importorskip("pandas", reason="pandas comes with the dev extra").DataFrame(TABLE)
+
+
+def mapped(folder: Path) -> Any:
+    """Arrays in files, read through memory."""
+    np.save(folder / "score.npy", TABLE["score"])
+    return TABLE | {"score": np.load(folder / "score.npy", mmap_mode="r")}
+
+
+SOURCES: dict[str, Callable[[Path], Any]] = {
+    "arrays": lambda _: TABLE,
+    "mapped arrays": mapped,
+    **{kind: lambda folder, kind=kind: written(kind, folder) for kind in ("parquet", "csv", "csv.gz", "tsv", "feather", "jsonl")},
+    "folder": parts,
+    "pattern": lambda folder: str(parts(folder) / "*.parquet"),
+    "list": lambda folder: sorted(parts(folder).iterdir(), reverse=True),
+    "partitions": partitioned,
+    "data set": lambda folder: __import__("pyarrow.dataset").dataset.dataset(parts(folder)),
+    "arrow table": lambda _: arrow(),
+    "arrow batch": lambda _: arrow().to_batches()[0],
+    "arrow reader": lambda _: arrow().to_reader(100),
+    "batches": lambda _: iter(arrow().to_batches(99)),
+    "polars": polars,
+    "lazy frame": lazy,
+    "pandas": pandas,
+    "duckdb": duck,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1 << 20, 333])
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_scan_is_one_update(kind: str, size: int, tmp_path: Path) -> None:
+    """Of the whole table, bit for bit."""
+    assert sy.scan(SOURCES[kind](tmp_path), OF, EstimateState(), batch_rows=size) == WANT
+
+
+def test_the_columns_of_folders(tmp_path: Path) -> None:
+    found = sy.scan(partitioned(tmp_path), {"x": "score", "clusters": "language"}, EstimateState())
+    assert found == EstimateState().update(TABLE["score"], clusters=["de" if i % 3 else "en" for i in range(N)])
+
+
+def test_several_states_in_one_pass(tmp_path: Path) -> None:
+    states = {"mean": EstimateState(), "calibration": ReliabilityState(), "perplexity": PerplexityState()}
+    asked = {
+        "mean": "score",
+        "calibration": {"probs": "p", "targets": "right", "clusters": "user"},
+        "perplexity": {"x": "p", "clusters": "user"},
+    }
+    found = sy.scan(written("parquet", tmp_path), asked, states)
+    assert found is states
+    assert states["mean"] == EstimateState().update(TABLE["score"])
+    want = ReliabilityState().update(TABLE["p"], TABLE["right"], clusters=TABLE["user"])
+    assert states["calibration"] == want
+    assert states["perplexity"] == PerplexityState().update(TABLE["p"], clusters=TABLE["user"])
+
+
+def test_a_table_of_probabilities() -> None:
+    """From columns side by side, and from a column of lists."""
+    probs = RNG.dirichlet(np.ones(3), N)
+    classes = RNG.integers(0, 3, N)
+    want = ReliabilityState().update(probs, classes)
+    of = {"probs": ["a", "b", "c"], "targets": "class"}
+    assert sy.scan(dict(zip("abc", probs.T, strict=True)) | {"class": classes}, of, ReliabilityState()) == want
+    for lists in (pa.array(probs.tolist()), pa.FixedSizeListArray.from_arrays(pa.array(probs.ravel()), 3)):
+        table = pa.table({"probs": lists, "class": classes})
+        of_lists = {"probs": "probs", "targets": "class"}
+        assert sy.scan(table, of_lists, ReliabilityState(), batch_rows=700) == want
+
+
+def test_missing_values_are_left_out_where_that_is_asked() -> None:
+    table = pa.table({"x": pa.array([1.0, None, 0.0, 1.0]), "whole": pa.array([1, 0, None, 1])})
+    for name in ("x", "whole"):
+        found = sy.scan(table, name, EstimateState(nan_policy="omit"), batch_rows=1).compute()
+        assert found.n == 3
+        assert found.left_out == {"nan": 1}
+
+
+def test_a_batch_holds_no_more_rows_than_asked() -> None:
+    seen = []
+
+    class Watched(EstimateState):
+        def update(self, x: Any, **rows: Any) -> Any:
+            seen.append(len(x))
+            return super().update(x, **rows)
+
+    sy.scan(arrow(), "score", Watched(), batch_rows=400)
+    assert max(seen) == 400
+    assert sum(seen) == N
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_what_fails_adds_nothing(many: bool) -> None:
+    def breaks_off() -> Iterator[Any]:
+        yield arrow()
+        raise RuntimeError("the connection was lost")
+
+    states = {"a": EstimateState().update([1.0, 2.0]), "b": EstimateState().update([3.0])}
+    before = {name: state.to_bytes() for name, state in states.items()}
+    with pytest.raises(RuntimeError, match="the connection was lost"):
+        sy.scan(breaks_off(), {"a": "score", "b": "p"} if many else "score", states if many else states["a"])
+    # The second cannot take clusters, since it has rows without: the first must not change either.
+    with pytest.raises(TypeError, match="clusters: expected ids in every update of a state or in none"):
+        sy.scan(arrow(), {"a": "score", "b": OF}, states)
+    assert {name: state.to_bytes() for name, state in states.items()} == before
+
+
+def test_progress(tmp_path: Path) -> None:
+    """In rows where these are known, else in batches."""
+    told: list[tuple[int, int]] = []
+    note = lambda done, total: told.append((done, total))  # noqa: E731
+    sy.scan(parts(tmp_path), "score", EstimateState(), progress=note)
+    assert told == [(800, N), (1600, N), (2400, N), (N, N)]
+    told.clear()
+    sy.scan(iter(arrow().to_batches(1500)), "score", EstimateState(), batch_rows=1500, progress=note)
+    assert told == [(1, 0), (2, 0), (2, 2)]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = written("parquet", tmp_path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"^source: expected files that Arrow can read; got .*table\.parquet"):
+        sy.scan(path, "score", EstimateState())
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "a name": (lambda: sy.scan(arrow(), "scor", EstimateState()), "columns: .* got 'scor', .*; did you mean 'score'?"),
+    "an argument": (lambda: sy.scan(arrow(), {"y": "score"}, EstimateState()), "columns: expected one of x, where, clusters; got 'y'"),
+    "no column": (lambda: sy.scan(arrow(), {}, EstimateState()), "columns: expected at least one column"),
+    "a number": (lambda: sy.scan(arrow(), {"x": 1}, EstimateState()), "columns['x']: expected the name of a column, .* got int 1"),
+    "no file": (lambda: sy.scan("nowhere-*.csv", "x", EstimateState()), "source: expected files that exist; got 'nowhere-*.csv'"),
+    "a format": (lambda: sy.scan(__file__, "x", EstimateState()), "source: expected a file whose name ends in .parquet, "),
+    "no source": (lambda: sy.scan(5, "x", EstimateState()), "source: expected paths, .* got int 5"),
+    "no state": (lambda: sy.scan(arrow(), "score", "mean"), "state: expected a state such as .* got str 'mean'"),
+    "names of states": (lambda: sy.scan(arrow(), {"b": "p"}, {"a": EstimateState()}), "columns: expected a mapping with .* 'a'; got those of 'b'"),
+    "texts": (lambda: sy.scan(arrow(), "user", EstimateState()), "column 'user': expected numbers; got texts (in rows 0 to 2,999 of source"),
+    "a null": (lambda: sy.scan(pa.table({"x": [1.0, None]}), "x", EstimateState()), "column 'x': expected .* (in rows 0 to 1 of source"),
+    "kinds": (lambda: sy.scan(two_kinds(), {"x": "x", "clusters": "id"}, EstimateState()), "column 'id': expected numbers, as in the first rows; got texts (in rows 2 to 2"),
+    "lists": (lambda: sy.scan(pa.table({"x": [[1.0], [1.0, 2.0]]}), "x", EstimateState()), "column 'x': expected lists of one length; got lengths 1, 2"),
+    "lengths": (lambda: sy.scan({"x": np.ones(3), "c": np.ones(2)}, {"x": "x", "clusters": "c"}, EstimateState()), "column 'c': expected 3 rows, as 'x' has; got 2"),
+    "rows": (lambda: sy.scan(arrow(), "score", EstimateState(), batch_rows=0), "batch_rows: expected "),
+}  # fmt: skip
+
+
+def two_kinds() -> list[Any]:
+    return [pa.table({"x": [1.0, 2.0], "id": [5, 6]}), pa.table({"x": [3.0], "id": ["5"]})]
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_refused(what: str) -> None:
+    call, said = REFUSED[what]
+    pattern = ".*".join(map(re.escape, re.split(r" ?\.\*", said)))
+    with pytest.raises((TypeError, ValueError), match=f"^{pattern}"):
+        call()
