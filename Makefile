@@ -3,7 +3,7 @@
 # peers: torch and others; STEELYARD_BENCH_PYTHON may name an interpreter that has them (and pytest, pytest-xdist, hypothesis, ml-dtypes).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-torch test-foreign test-campaigns test-sanitizer lint bench coverage clean
+.PHONY: help demo demo-losses test test-rust test-python test-torch test-foreign test-campaigns test-sanitizer lint bench coverage clean
 .DELETE_ON_ERROR:
 # An activated environment of the caller's must not be the one that is built into.
 unexport VIRTUAL_ENV CONDA_PREFIX
@@ -31,6 +31,10 @@ help:  ## What can be made
 demo: .venv-demo/.built  ## Run the main job on data that ships with the project
 	$(call say,the demo: trains and evaluates a small network; about half a minute)
 	.venv-demo/bin/python -m examples.demo
+
+demo-losses: .venv-demo/.built  ## Tune the demo's network by three preference losses and compare them
+	$(call say,the demo's network tuned by three losses; about a minute)
+	.venv-demo/bin/python -m examples.demo losses
 
 test: test-rust test-python  ## Rust and Python tests
 

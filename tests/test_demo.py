@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import steelyard as sy
-from examples.demo import corpus, pictures, quantise, run
+from examples.demo import corpus, losses, pictures, quantise, run
 from examples.demo.counting import CountingModel, V
 from examples.demo.evaluate import evaluate, places, write_records
 from examples.demo.network import Network, Sizes, contexts, loglikelihood_slope
 from examples.demo.train import Recipe, train
 from examples.demo.tune import (
     Loglikelihoods,
+    Objective,
     Tuning,
     answer,
     gradients,
@@ -38,12 +39,12 @@ def documents() -> list[corpus.Document]:
 
 
 def test_the_text_is_the_projects_own_and_split_by_name() -> None:
-    documents = corpus.documents(run.ROOT)
+    documents = corpus.documents(corpus.ROOT)
     assert len({document.name for document in documents}) == len(documents) >= 20
     assert all(set(document.codes.tolist()) <= set(range(V)) for document in documents)
     held_out = [document for document in documents if document.held_out]
     assert len(documents) / 10 < len(held_out) < len(documents) / 2
-    assert [d.name for d in corpus.documents(run.ROOT)] == [d.name for d in documents]
+    assert [d.name for d in corpus.documents(corpus.ROOT)] == [d.name for d in documents]
 
 
 def test_characters_outside_the_alphabet_become_question_marks() -> None:
@@ -155,17 +156,33 @@ def test_gradients_of_the_likelihood_equal_central_differences(documents: list[c
     check_gradients(network, network.backward(made, slope), loss)
 
 
-def test_gradients_of_dpo_equal_central_differences(documents: list[corpus.Document]) -> None:
-    network, tuning = double(), Tuning(length=5)
+LENGTH, BETA = 5, 2.0
+# Each objective with its loss of what the policy and the reference say of both answers.
+LOSSES: dict[str, tuple[Objective, Callable[[Loglikelihoods, Loglikelihoods], Any]]] = {
+    "dpo": (Objective(beta=BETA), lambda now, old: np.logaddexp(0, -BETA * margin(now, old))),
+    "ipo": (Objective("ipo", beta=BETA), lambda now, old: (margin(now, old) - 1 / (2 * BETA)) ** 2),
+    "simpo": (
+        Objective("simpo", beta=BETA, gamma=0.5, reference_free=True),
+        lambda now, old: np.logaddexp(0, 0.5 - BETA * (now.chosen - now.rejected) / LENGTH),
+    ),
+}
+
+
+def margin(now: Loglikelihoods, old: Loglikelihoods) -> Any:
+    return now.chosen - old.chosen - (now.rejected - old.rejected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_of_preferences_equal_central_differences(documents: list[corpus.Document], name: str) -> None:
+    objective, formula = LOSSES[name]
+    network, tuning = double(), Tuning(length=LENGTH)
     pairs = make_pairs(double(seed=3), documents, 12, tuning, seed=1)
     reference = loglikelihoods(double(seed=4), pairs)
 
     def loss() -> float:
-        now = loglikelihoods(network, pairs)
-        margin = 2.0 * (now.chosen - reference.chosen - (now.rejected - reference.rejected))
-        return float(np.logaddexp(0, -margin).mean())
+        return float(formula(loglikelihoods(network, pairs), reference).mean())
 
-    out, grads = gradients(network, pairs, reference, beta=2.0)
+    out, grads = gradients(network, pairs, reference, objective)
     assert float(out.loss) == pytest.approx(loss(), rel=1e-12)
     check_gradients(network, grads, loss)
 
@@ -264,6 +281,37 @@ def test_the_demo_runs_and_longer_histories_win(tmp_path: Path, capfd: pytest.Ca
         {name: tmp_path / "logits" / f"{name}.npy" for name in ("float32", *quantise.STORED)}, tmp_path / "logits"
     )
     assert 0 < made["float16"].kl.value < made["int4"].kl.value
+
+
+def test_losses_are_compared_after_all_steps_and_at_one_distance(capfd: pytest.CaptureFixture[str]) -> None:
+    study = losses.Study(
+        TINY.sizes, TINY.recipe, losses.Steady(length=8, prompts=100, held_out_prompts=60, steps=8, warmup_steps=1, lr=0.01),
+        runs=2, nats=0.5, every=1, watched=80,
+    )  # fmt: skip
+    found = losses.main(study)
+    said = capfd.readouterr().out
+    assert list(found) == ["last", "near"]
+    for outcomes in found.values():
+        assert list(outcomes) == list(losses.OBJECTIVES)
+        for one in outcomes.values():
+            assert one.share.shape == one.log_ratio.shape == one.moved.shape
+            assert len(one.share) == study.runs
+            assert ((one.share >= 0) & (one.share <= 1)).all()
+    # The rate is high, so that all steps lead far beyond the distance that the copies are kept at.
+    assert found["near"]["dpo"].log_ratio.mean() < found["last"]["dpo"].log_ratio.mean()
+    assert found["last"]["dpo"].log_ratio.mean() > 1.5 * study.nats
+    assert f"ipo - {losses.BASELINE}, letters and spaces" in said
+    assert said.count("prompts and runs") == 4
+    assert all(name in said.rpartition("Steps until then:")[2] for name in losses.OBJECTIVES)
+
+
+def test_an_interval_over_runs_holds_what_runs_change() -> None:
+    """Two runs that differ by .2 in every answer: over prompts alone nothing would be uncertain."""
+    document = np.repeat(["a", "b", "c", "d"], 5)
+    jitter = np.linspace(-0.01, 0.01, 20)
+    estimate = losses.over_prompts_and_runs(np.stack([0.4 + jitter, 0.6 + jitter]), document)
+    assert estimate.value == pytest.approx(0.5)
+    assert estimate.standard_error >= 0.1 - 1e-9
 
 
 def test_weights_in_fewer_bits_are_the_nearest_that_there_are() -> None:

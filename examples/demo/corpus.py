@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+ROOT = Path(__file__).resolve().parents[2]
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))
 UNKNOWN = "?"  # stands for every character outside the alphabet
 SHORTEST = 200  # characters; shorter documents are left out

@@ -13,14 +13,13 @@ import steelyard as sy
 from steelyard import records, report
 
 from . import corpus, pictures, quantise
-from .corpus import Document
+from .corpus import ROOT, Document
 from .counting import CountingModel
 from .evaluate import Evaluated, evaluate, places, write_records
 from .network import Network, Sizes
 from .train import Recipe, train
 from .tune import Loglikelihoods, Pairs, Tuning, loglikelihoods, make_pairs, prose, sample, tune
 
-ROOT = Path(__file__).resolve().parents[2]
 BASELINE = "trigram"
 
 
@@ -105,22 +104,19 @@ def _tune(
     tuned = network.named("tuned")
     curve = tune(tuned, pairs, tuning, _steps(tuning.steps, "tuning"))
     before, after = loglikelihoods(network, unseen), loglikelihoods(tuned, unseen)
-    estimates = _preference(unseen, before, after, tuning.beta) | _prose(network, tuned, unseen, tuning)
+    estimates = _preference(unseen, before, after, tuning) | _prose(network, tuned, unseen, tuning)
     text = (
         "Direct preference optimization. The trained network wrote two answers to a prompt; the one with more letters "
         f"and spaces is preferred. It was tuned on {len(pairs):,} such pairs of the documents it was trained on; the "
         "estimates are from pairs of the held-out documents, clustered by document. A reward is what tuning added to "
-        f"an answer's log-probability, times {tuning.beta:g}: before tuning all are 0, the reward accuracy one half."
+        f"an answer's log-probability, times {tuning.objective.beta:g}: before tuning all are 0, the reward accuracy 1/2."
     )
     draw = pictures.curve(curve, "DPO loss")
     return tuned, report.Section("Preference tuning", text, estimates, draw, size=(8.9, 4.4))
 
 
-def _preference(pairs: Pairs, before: Loglikelihoods, after: Loglikelihoods, beta: float) -> dict[str, sy.Estimate]:
-    out = sy.preference_loss(
-        after.chosen, after.rejected, before.chosen, before.rejected,
-        loss="dpo", beta=beta, clusters=pairs.document, gradients=False,
-    )  # fmt: skip
+def _preference(pairs: Pairs, before: Loglikelihoods, after: Loglikelihoods, tuning: Tuning) -> dict[str, sy.Estimate]:
+    out = tuning.objective.of(after, before, tuning.length, clusters=pairs.document, gradients=False)
     return {
         "reward accuracy": out.reward_accuracy,
         "reward margin": out.reward_margin,

@@ -1,4 +1,4 @@
-"""Tune the network on preferences that it generates, by direct preference optimization (DPO).
+"""Tune the network on preferences that it generates, by direct preference optimization (DPO) or another loss.
 
 Prose is preferred to notation: the trained network writes two answers to a prompt (the characters before a random
 place of a document), and the one with more letters and spaces is the chosen one. Where both have as many there is no
@@ -9,7 +9,8 @@ held out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,40 @@ import steelyard as sy
 from .corpus import ALPHABET, Document
 from .network import Codes, Network, Pass, loglikelihood_slope
 from .train import Curve
+
+
+@dataclass(frozen=True)
+class Loglikelihoods:
+    """Log-probability of every chosen and every rejected answer."""
+
+    chosen: NDArray[np.float64]
+    rejected: NDArray[np.float64]
+
+    @property
+    def right(self) -> NDArray[np.float64]:
+        """1 where the chosen answer is the likelier one, one half for a tie."""
+        return (self.chosen > self.rejected) + 0.5 * (self.chosen == self.rejected)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss of ``sy.preference_loss`` by name, with its parameters."""
+
+    loss: Any = "dpo"
+    beta: float = 0.1
+    gamma: float | None = None
+    reference_free: bool = False  # compares means over characters, without a reference
+
+    def of(
+        self, policy: Loglikelihoods, reference: Loglikelihoods, length: int, **options: Any
+    ) -> sy.preference.PreferenceLoss:
+        """The loss of answers of ``length`` characters."""
+        lengths = np.full(len(policy.chosen), length)
+        columns = () if self.reference_free else (reference.chosen, reference.rejected)
+        return sy.preference_loss(
+            policy.chosen, policy.rejected, *columns, loss=self.loss, beta=self.beta, gamma=self.gamma,
+            lengths=(lengths, lengths) if self.reference_free else None, **options,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,7 +67,7 @@ class Tuning:
     steps: int = 60
     batch: int = 64
     lr: float = 5e-4
-    beta: float = 0.1
+    objective: Objective = field(default_factory=Objective)
     warmup_steps: int = 10
     max_norm: float = 1.0
     seed: int = 2
@@ -57,19 +92,6 @@ class Pairs:
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Pairs:
         return Pairs(self.prompts[rows], self.chosen[rows], self.rejected[rows], self.document[rows])
-
-
-@dataclass(frozen=True)
-class Loglikelihoods:
-    """Log-probability of every chosen and every rejected answer."""
-
-    chosen: NDArray[np.float64]
-    rejected: NDArray[np.float64]
-
-    @property
-    def right(self) -> NDArray[np.float64]:
-        """1 where the chosen answer is the likelier one, one half for a tie."""
-        return (self.chosen > self.rejected) + 0.5 * (self.chosen == self.rejected)
 
 
 PROSE = np.array([character.isalpha() or character == " " for character in ALPHABET])
@@ -122,9 +144,9 @@ def loglikelihoods(network: Network, pairs: Pairs) -> Loglikelihoods:
 
 
 def gradients(
-    network: Network, pairs: Pairs, reference: Loglikelihoods, beta: float
+    network: Network, pairs: Pairs, reference: Loglikelihoods, objective: Objective
 ) -> tuple[sy.preference.PreferenceLoss, dict[str, object]]:
-    """The DPO loss of the pairs, and the gradients of its mean by the network's parameters.
+    """The loss of the pairs, and the gradients of its mean by the network's parameters.
 
     ``preference_loss`` gives the derivative of each pair's loss by the log-probability of either answer; that
     log-probability is a sum over the answer's characters, so each of them gets the same factor.
@@ -133,7 +155,7 @@ def gradients(
     answers = np.concatenate([pairs.chosen, pairs.rejected])
     made, scores = answer(network, np.concatenate([pairs.prompts, pairs.prompts]), answers)
     logprob = scores.sequence_logprob
-    out = sy.preference_loss(logprob[:n], logprob[n:], reference.chosen, reference.rejected, loss="dpo", beta=beta)
+    out = objective.of(Loglikelihoods(logprob[:n], logprob[n:]), reference, length)
     assert out.grad_chosen is not None
     assert out.grad_rejected is not None
     factor = np.repeat(np.concatenate([out.grad_chosen, out.grad_rejected]) / n, length)
@@ -143,7 +165,10 @@ def gradients(
 
 
 def tune(network: Network, pairs: Pairs, tuning: Tuning, steps: Iterable[int]) -> Curve:
-    """Tune the network in place; what it was at the beginning is the frozen reference."""
+    """Tune the network in place; what it was at the beginning is the frozen reference.
+
+    ``steps`` yields the step numbers, and may look at the network while it does.
+    """
     reference = loglikelihoods(network, pairs)
     optimizer = sy.AdamW(network.params, lr=tuning.schedule, weight_decay=0.0, max_norm=tuning.max_norm)
     rng = np.random.default_rng(tuning.seed)
@@ -151,6 +176,6 @@ def tune(network: Network, pairs: Pairs, tuning: Tuning, steps: Iterable[int]) -
     for _ in steps:
         rows = rng.choice(len(pairs), min(tuning.batch, len(pairs)), replace=False)
         known = Loglikelihoods(reference.chosen[rows], reference.rejected[rows])
-        out, grads = gradients(network, pairs[rows], known, tuning.beta)
+        out, grads = gradients(network, pairs[rows], known, tuning.objective)
         curve.add(float(out.loss), optimizer.step(grads))
     return curve
