@@ -109,7 +109,7 @@ def _tune(
         "Direct preference optimization. The trained network wrote two answers to a prompt; the one with more letters "
         f"and spaces is preferred. It was tuned on {len(pairs):,} such pairs of the documents it was trained on; the "
         "estimates are from pairs of the held-out documents, clustered by document. A reward is what tuning added to "
-        f"an answer's log-probability, times {tuning.objective.beta:g}: before tuning all are 0, the reward accuracy 1/2."
+        f"an answer's log-probability, times {tuning.objective.beta:g}: before tuning all are 0, the accuracy 1/2."
     )
     draw = pictures.curve(curve, "DPO loss")
     return tuned, report.Section("Preference tuning", text, estimates, draw, size=(8.9, 4.4))
