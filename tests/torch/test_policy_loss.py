@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+import steelyard as sy
 from steelyard._registries import REGISTRIES
 from steelyard.preference import policy_loss
+from steelyard.torch import policy_loss as torch_loss
 
 LOSSES = list(REGISTRIES["preference.policy.loss"])
 N, T = 9, 33
@@ -80,6 +82,106 @@ def test_ratios_near_a_limit_have_torchs_gradient(sign: float) -> None:
         assert got.gradient is not None
         factor = np.where((steps == 0) & (0.0 in clip), share, 1.0)
         np.testing.assert_allclose(got.gradient * factor, logprob.grad.numpy(), rtol=1e-14)
+
+
+# -- as an autograd function
+
+MASK = RNG.random((N, T)) < 0.8
+CASES: dict[str, dict[str, Any]] = {
+    **{loss: {"loss": loss} for loss in LOSSES},
+    **{f"{loss} with a reference": {"loss": loss, "kl_weight": 0.4} for loss in LOSSES},
+    **{f"{kl}": {"kl_weight": 0.4, "kl_estimator": kl} for kl in ("k1", "k2")},
+    "clip": {"clip": (0.05, 0.3)},
+    "one clip": {"loss": "gspo", "clip": 0.01},
+    "divisor": {"loss": "dapo", "divisor": 1000.0},
+    "where": {"loss": "grpo", "where": torch.from_numpy(MASK)},
+    "lengths": {"loss": "gspo", "lengths": torch.from_numpy(LENGTHS)},
+    "where and lengths": {"loss": "dr_grpo", "where": MASK, "lengths": LENGTHS},
+    "advantages of tokens": {"advantage": torch.from_numpy(RNG.standard_normal((N, T)))},
+}
+
+
+def case_of(name: str, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, dict[str, Any]]:
+    """The policy's log-probabilities, and the other arguments."""
+    options = {"old_logprob": torch.from_numpy(OLD).to(dtype), "advantage": torch.from_numpy(ADVANTAGE), **CASES[name]}
+    if "kl_weight" in options:
+        options["reference_logprob"] = torch.from_numpy(REFERENCE).to(dtype)
+    return torch.from_numpy(LOGPROB).to(dtype).requires_grad_(), options
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_the_call_without_torch(name: str) -> None:
+    logprob, options = case_of(name)
+    want = policy_loss(logprob.detach(), **options)  # type: ignore[arg-type]
+    each = torch_loss(logprob, reduction="none", **options)
+    assert each.detach().numpy().tobytes() == want.losses.tobytes()
+    got = torch_loss(logprob, **options)
+    assert got.item() == pytest.approx(want.loss.value, rel=1e-12)
+    got.backward()
+    assert logprob.grad is not None
+    assert want.gradient is not None
+    np.testing.assert_allclose(logprob.grad.numpy(), want.gradient, rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradcheck(name: str) -> None:
+    """No ratio of these lies within the step of a limit. "cispo" takes its clipped ratio for a constant."""
+    logprob, options = case_of(name)
+    if options.get("loss") == "cispo":
+        weight = torch.clamp(torch.exp(logprob.detach() - options["old_logprob"]), 0.0, 5.0)
+        want = -(weight * options["advantage"][:, None] * logprob.detach()).sum() / logprob.numel()
+        if "kl_weight" not in options:
+            assert torch_loss(logprob, **options).item() == pytest.approx(want.item(), rel=1e-12)
+        return
+    for reduction in ("none", "mean", "sum"):
+        assert torch.autograd.gradcheck(lambda x, r=reduction: torch_loss(x, reduction=r, **options), [logprob])
+
+
+def test_types_are_those_of_the_columns() -> None:
+    logprob, options = case_of("grpo with a reference", torch.float32)
+    got = torch_loss(logprob, **options)
+    got.backward()
+    assert logprob.grad is not None
+    assert (got.dtype, logprob.grad.dtype) == (torch.float32, torch.float32)
+    want = policy_loss(logprob.detach(), **options)  # type: ignore[arg-type]
+    np.testing.assert_allclose(logprob.grad.numpy(), want.gradient, rtol=2e-7)
+    options["old_logprob"] = options["old_logprob"].double()
+    assert torch_loss(logprob, **options).dtype == torch.float64
+    with pytest.warns(sy.errors.SteelyardWarning, match="logprob: bfloat16 log-probabilities of about"):
+        half = torch_loss(logprob.bfloat16(), **options | {"old_logprob": logprob.detach().bfloat16()})
+    assert half.dtype == torch.float32
+
+
+def test_one_step_on_policy_is_the_policy_gradient() -> None:
+    """With ``old_logprob=logprob.detach()`` all ratios are 1, and the gradient is that of ``-A logprob``."""
+    logprob = torch.from_numpy(LOGPROB).requires_grad_()
+    torch_loss(logprob, logprob.detach(), torch.from_numpy(ADVANTAGE), loss="dapo").backward()
+    want = -np.broadcast_to(ADVANTAGE[:, None], (N, T)) / (N * T)
+    assert logprob.grad is not None
+    np.testing.assert_allclose(logprob.grad.numpy(), want, rtol=1e-14)
+
+
+def test_what_the_autograd_function_refuses() -> None:
+    logprob, options = case_of("ppo with a reference")
+    for name in ("old_logprob", "advantage", "reference_logprob"):
+        with pytest.raises(
+            ValueError, match=f"{name}: expected constants; got a tensor that requires grad; pass {name}.d"
+        ):
+            torch_loss(logprob, **options | {name: options[name].clone().requires_grad_()})
+    with pytest.raises(TypeError, match="old_logprob: expected a tensor; got NoneType"):
+        torch_loss(logprob, **options | {"old_logprob": None})
+    with pytest.raises(TypeError, match="logprob: expected a tensor; got ndarray"):
+        torch_loss(LOGPROB, **options)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="logprob: expected a dense tensor of"):
+        torch_loss(logprob.to("meta"), **options)
+    with pytest.raises(ValueError, match="reduction: expected one of"):
+        torch_loss(logprob, reduction="average", **options)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="policy_loss: expected backward without create_graph=True"):
+        torch_loss(logprob, **options).backward(create_graph=True)
+    with pytest.raises(ValueError, match="reference_logprob: expected log-probabilities of the reference"):
+        torch_loss(logprob, **options | {"reference_logprob": None})
+    assert not torch_loss(logprob.detach(), **options).requires_grad
+    assert logprob.grad is None
 
 
 def test_tensors_that_require_grad_are_refused() -> None:

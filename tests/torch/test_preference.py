@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 import steelyard as sy
 from steelyard._registries import REGISTRIES
 from steelyard.torch import cross_entropy, preference_loss
+from steelyard.torch.preference_formulas import FORMULAS, formula_losses
 
 LOSSES = list(REGISTRIES["preference.loss"])
 
@@ -70,11 +71,7 @@ def test_gradcheck_of_mixtures_with_margins_and_weights(reduction: Any) -> None:
         "loss": {"dpo": 0.8, "hinge": 0.2}, "sft": 0.25, "margin": torch.linspace(-1, 1, 7), "beta": 0.3,
         "weights": [0.5, 1.0, 0.0, 2.0, 1.0, 1.0, 0.25], "reduction": reduction,
     }  # fmt: skip
-    assert torch.autograd.gradcheck(lambda *x: preference_loss(*x, **options), columns()[:2] + _plain(columns()[2:]))
-
-
-def _plain(given: list[torch.Tensor]) -> list[torch.Tensor]:
-    return [x.detach() for x in given]
+    assert torch.autograd.gradcheck(lambda *x: preference_loss(*x, **options), columns())
 
 
 def test_weights_are_those_of_cross_entropy() -> None:
@@ -150,10 +147,91 @@ def test_from_logits_through_the_token_scorer() -> None:
     torch.testing.assert_close(logits.grad, again.grad)
 
 
+# -- as formulas, which can be differentiated twice -------------------------------------------------------------
+
+UNSET: dict[str, Any] = dict.fromkeys(
+    ("label_smoothing", "shift", "temperature", "gamma", "alpha", "sft", "lengths", "margin", "weights", "convention")
+)
+# What the names alone do not reach: parameters, divergences, mixtures and what stands beside the columns.
+BESIDE: dict[str, dict[str, Any]] = {
+    "smoothing": {"loss": "dpo", "label_smoothing": 0.2},
+    "robust": {"loss": "robust", "label_smoothing": 0.2},
+    "exo": {"loss": "exo_pair", "label_smoothing": 0.1},
+    "shift": {"loss": "bco_pair", "shift": 0.7},
+    "warm": {"loss": "discopop", "temperature": 0.8},
+    "forward-kl": {"loss": "dpo", "divergence": "forward-kl"},
+    "js": {"loss": "apo_zero", "divergence": "js"},
+    "alpha": {"loss": "bco_pair", "divergence": "alpha"},
+    "alpha .3": {"loss": "dpo", "divergence": "alpha", "alpha": 0.3},
+    "gamma": {"loss": "simpo", "gamma": 0.25, "lengths": (torch.arange(3, 10), torch.arange(5, 12))},
+    "bent": {"loss": "alphapo", "alpha": -0.5, "lengths": (np.arange(3, 10), np.arange(5, 12))},
+    "likelihood": {"loss": "cpo", "sft": 0.3},
+    "mixture": {"loss": {"dpo": 0.8, "bco_pair": 0.2}, "sft": 0.25, "shift": 0.1},
+    "mixture without a reference": {"loss": {"cpo": 2.0}, "sft": 0.5},
+    "margin": {"loss": "ipo", "margin": torch.linspace(-1, 1, 7)},
+    "weights": {"loss": "dpo", "weights": torch.tensor([0.5, 1.0, 0.0, 2.0, 1.0, 1.0, 0.25])},
+}
+
+
+def formula_case(name: str) -> tuple[list[torch.Tensor], dict[str, Any]]:
+    """The columns of a loss, and its options."""
+    reads, options = (4, BESIDE[name] | {"beta": 0.3}) if name in BESIDE else options_of(name)
+    if not isinstance(options["loss"], dict):
+        reads = options_of(options["loss"])[0]
+    elif "cpo" in options["loss"]:
+        reads = 2
+    given = columns()[:reads]
+    for x in given[2:]:
+        x.requires_grad_(options["loss"] != "aot")
+    return given, options
+
+
+def by_formula(given: list[torch.Tensor], options: dict[str, Any]) -> torch.Tensor:
+    return formula_losses(given, UNSET | {"divergence": "reverse-kl"} | options)
+
+
+@pytest.mark.parametrize("name", [*LOSSES, *BESIDE])
+def test_a_formula_is_what_the_kernels_compute(name: str) -> None:
+    assert set(FORMULAS) == set(LOSSES)
+    given, options = formula_case(name)
+    got, want = by_formula(given, options), preference_loss(*given, reduction="none", **options)
+    torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-14)
+    of = [x for x in given if x.requires_grad]
+    pairs = zip(torch.autograd.grad(got.sum(), of), torch.autograd.grad(want.sum(), of), strict=True)
+    for mine, theirs in pairs:
+        torch.testing.assert_close(mine, theirs, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", [name for name in (*LOSSES, *BESIDE) if name != "hinge"])
+def test_second_derivatives(name: str) -> None:
+    """``create_graph=True`` goes through the formula; the first derivatives are still the kernels' without it."""
+    given, options = formula_case(name)
+    assert torch.autograd.gradgradcheck(lambda *x: preference_loss(*x, reduction="none", **options), given)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_formula_is_finite_where_the_kernels_are(loss: str) -> None:
+    """Margins of 1e4 in both directions, and answers without tokens."""
+    reads, options = options_of(loss, n=4)
+    far = torch.tensor([-1.0, -1e4, -0.5, 0.0], dtype=torch.float64)
+    given = [x.clone().requires_grad_() for x in (far, far.flip(0).roll(1), far.flip(0), far)[:reads]]
+    for x in given[2:]:
+        x.requires_grad_(loss != "aot")
+    if "lengths" in options:
+        counts = [torch.where((x == 0) & (y == 0), 0, 3) for x, y in zip(given[:2], given[-2:], strict=True)]
+        options["lengths"] = tuple(counts)
+    got, want = by_formula(given, options), preference_loss(*given, reduction="none", **options)
+    torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-12)
+    of = [x for x in given if x.requires_grad]
+    pairs = zip(torch.autograd.grad(got.sum(), of), torch.autograd.grad(want.sum(), of), strict=True)
+    for mine, theirs in pairs:
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-12)
+
+
 def test_what_is_refused() -> None:
     given = columns()
-    with pytest.raises(RuntimeError, match="preference_loss: expected backward without create_graph=True"):
-        preference_loss(*given).backward(create_graph=True)
+    with pytest.raises(RuntimeError, match="preference_loss with convention='trl': expected backward without create"):
+        preference_loss(*given, loss="sigmoid", convention="trl").backward(create_graph=True)
     with pytest.raises(TypeError, match="policy_chosen: expected a tensor; got list"):
         preference_loss([0.0], *given[1:])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="policy_rejected: expected a dense tensor of"):
@@ -168,7 +246,7 @@ def test_what_is_refused() -> None:
         preference_loss(*given, loss="aot")
     for name in ("margin", "weights"):
         with pytest.raises(
-            ValueError, match=f"{name}: expected constants; got a tensor that requires grad; pass x.detach"
+            ValueError, match=f"{name}: expected constants; got a tensor that requires grad; pass {name}.detach"
         ):
             preference_loss(*given, **{name: torch.ones(7, requires_grad=True)})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="where"):

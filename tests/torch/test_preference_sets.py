@@ -121,7 +121,7 @@ def test_prompts_without_a_comparison_have_no_part_in_the_mean() -> None:
 
 def test_no_gradient_flows_through_what_is_compared_with() -> None:
     policy, reference = tensors(N)
-    mismatched = (policy - reference + 3).mul(0.5)
+    mismatched = (policy - reference + 3).mul(0.5).detach()
     there = unpaired_loss(policy, reference, GOOD, kl=mismatched)
     there.backward()
     first = policy.grad
@@ -149,4 +149,13 @@ def test_what_is_refused() -> None:
         reward_loss(policy, reference, reduction="average")  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="ranked_loss: expected backward without create_graph=True"):
         ranked_loss(policy[None], labels=torch.arange(N)[None]).backward(create_graph=True)
+    for name, call in {
+        "kl": lambda x: unpaired_loss(policy, reference, GOOD, kl=x),
+        "margin": lambda x: reward_loss(policy, reference, margin=x),
+        "labels": lambda x: ranked_loss(policy[None], labels=x[None]),
+    }.items():
+        with pytest.raises(
+            ValueError, match=f"{name}: expected constants; got a tensor that requires grad; pass {name}.d"
+        ):
+            call(torch.arange(float(N)).requires_grad_())
     assert not unpaired_loss(policy.detach(), reference.detach(), GOOD, kl=0).requires_grad

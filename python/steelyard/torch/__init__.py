@@ -11,6 +11,7 @@ from .convert import convert_state_dict
 from .linear_losses import linear_cross_entropy
 from .lion import Lion
 from .losses import cross_entropy
+from .policy import policy_loss
 from .preference import preference_loss
 from .preference_sets import ranked_loss, reward_loss, unpaired_loss
 from .scheduler import LRScheduler
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SGD", "Adam", "AdamW", "LRScheduler", "Lion", "Perplexity", "clip_grad_norm_", "clip_grad_value_",
     "clip_grads_with_norm_", "convert_state_dict", "cross_entropy", "get_total_norm", "linear_cross_entropy",
-    "preference_loss", "ranked_loss", "reward_loss", "token_log_probs", "unpaired_loss",
+    "policy_loss", "preference_loss", "ranked_loss", "reward_loss", "token_log_probs", "unpaired_loss",
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from ..errors import type_error, value_error
 from ..preference import preference_loss as losses_of_pairs
 from ._tensors import DTYPES, dtype_name
 from .losses import REDUCTIONS, Reduction, refuse_second_order
+from .preference_formulas import formula_losses
 
-__all__ = ["column_of", "preference_loss"]
+__all__ = ["column_of", "constant", "preference_loss"]
 
 COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
 
@@ -32,8 +33,9 @@ class _PreferenceLoss(torch.autograd.Function):
         assert found.losses is not None
         assert found.grad_chosen is not None
         assert found.grad_rejected is not None
-        ctx.save_for_backward(*(torch.from_numpy(grad.copy()) for grad in (found.grad_chosen, found.grad_rejected)))
-        ctx.columns = [(column.dtype, column.device) for column in columns]
+        slopes = (torch.from_numpy(grad.copy()) for grad in (found.grad_chosen, found.grad_rejected))
+        ctx.save_for_backward(*slopes, *columns)
+        ctx.options = options
         losses = torch.from_numpy(found.losses.copy())
         weights = options["weights"]
         # A pair of weight 0 has no loss, and adds none.
@@ -41,15 +43,36 @@ class _PreferenceLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        refuse_second_order("preference_loss", "a formula in torch's own functions")
-        slopes = ctx.saved_tensors
-        found: list[torch.Tensor | None] = [None]  # the options
-        for i, (dtype, device) in enumerate(ctx.columns):
-            # The losses depend on the policy's log-probability less the reference's.
-            sign = 1.0 if i < 2 else -1.0
-            wanted = ctx.needs_input_grad[i + 1]
-            found.append((sign * slope.double().cpu() * slopes[i % 2]).to(dtype).to(device) if wanted else None)
-        return tuple(found)
+        wanted, columns = ctx.needs_input_grad[1:], ctx.saved_tensors[2:]
+        if torch.is_grad_enabled():
+            return None, *_differentiable(ctx.options, columns, wanted, slope)
+        by_chosen, by_rejected = ctx.saved_tensors[:2]
+        # The losses depend on the policy's log-probability less the reference's, but for a likelihood beside them.
+        by = [by_chosen, by_rejected, -(by_chosen + _likelihood(ctx.options)), -by_rejected]
+        return None, *(
+            (slope * own).to(column.dtype) if needed else None
+            for own, column, needed in zip(by[: len(columns)], columns, wanted, strict=True)
+        )
+
+
+def _likelihood(options: dict[str, Any]) -> torch.Tensor | float:
+    """The weight of the chosen answers' negative log-likelihood, which a mixture adds to what it compares."""
+    if not isinstance(options["loss"], Mapping) or options["sft"] is None:
+        return 0.0
+    weight = float(options["sft"])
+    return weight if options["weights"] is None else weight * options["weights"]
+
+
+def _differentiable(
+    options: dict[str, Any], columns: Sequence[torch.Tensor], wanted: Sequence[bool], slope: torch.Tensor
+) -> list[torch.Tensor | None]:
+    """The gradients as functions that can be differentiated again, from the formula of the loss."""
+    if options["convention"] not in (None, "steelyard"):
+        refuse_second_order(f"preference_loss with convention={options['convention']!r}", "the loss without it")
+    losses = formula_losses(columns, options)
+    of = [column for column, needed in zip(columns, wanted, strict=True) if needed]
+    found = iter(torch.autograd.grad(losses, of, slope, create_graph=True))
+    return [next(found) if needed else None for needed in wanted]
 
 
 @standard_mode
@@ -78,7 +101,8 @@ def preference_loss(
 
     The losses, their formulas and the parameters of each are those of :func:`steelyard.preference_loss`, computed in
     float64; gradients are exact, not those of rounded intermediate results. What requires grad gets its gradient: the
-    policy's log-probabilities, and the reference's where they require it as well.
+    policy's log-probabilities, and the reference's where they require it as well. Second derivatives
+    (``create_graph=True``) are those of the loss's formula in torch's own functions.
 
     Parameters
     ----------
@@ -96,7 +120,7 @@ def preference_loss(
     label_smoothing, shift, temperature, gamma, alpha, sft : float, optional
         The parameters of the loss, as :func:`steelyard.preference_loss` takes them; one number each, since a sweep has
         no one gradient.
-    lengths : tuple (chosen, rejected), optional
+    lengths : tuple (chosen, rejected) of arrays or tensors, optional
         The numbers of tokens, for losses of means over tokens.
     margin : array or tensor of floats, shape [n], optional
         What is subtracted from each pair's margin, a constant.
@@ -119,7 +143,8 @@ def preference_loss(
     Raises
     ------
     TypeError, ValueError
-        For what is no tensor of floats, and as :func:`steelyard.preference_loss` does; there is no second derivative.
+        For what is no tensor of floats, and as :func:`steelyard.preference_loss` does. With a ``convention`` there is
+        no second derivative.
 
     Examples
     --------
@@ -155,8 +180,10 @@ def preference_loss(
             raise value_error(name, "one number, since a sweep has no one gradient", "several", "call once for each")
     if loss == "aot" and any(column.requires_grad for column in columns[2:]):
         raise value_error("reference_chosen", "a reference that requires no grad for 'aot'", "one that does")
-    factors = None if weights is None else _constant(weights, "weights")
-    offsets = None if margin is None else _constant(margin, "margin")
+    factors = None if weights is None else _numbers(weights, "weights")
+    offsets = None if margin is None else _numbers(margin, "margin")
+    if isinstance(lengths, tuple):
+        lengths = tuple(constant(length, "lengths") for length in lengths)  # type: ignore[assignment]
     options = {
         "loss": loss, "lengths": lengths, "divergence": divergence, "convention": convention, "margin": offsets,
         "weights": factors, **numbers,
@@ -169,12 +196,18 @@ def preference_loss(
     return reduced.to(kind).to(policy_chosen.device)
 
 
-def _constant(x: Any, name: str) -> torch.Tensor:
-    """A column of numbers in float64 on the CPU; raise for one that requires grad, which would get none."""
-    column = torch.as_tensor(x)
-    if column.requires_grad:
-        raise value_error(name, "constants", "a tensor that requires grad", "pass x.detach()")
-    return column.double().cpu()
+def constant(x: Any, name: str) -> Any:
+    """What no gradient flows to, on the CPU where it is a tensor; raise for one that requires grad."""
+    if not isinstance(x, torch.Tensor):
+        return x
+    if x.requires_grad:
+        raise value_error(name, "constants", "a tensor that requires grad", f"pass {name}.detach()")
+    return x.cpu()
+
+
+def _numbers(x: Any, name: str) -> torch.Tensor:
+    """A column of constants in float64."""
+    return torch.as_tensor(constant(x, name)).double()
 
 
 def column_of(x: object, name: str) -> torch.Tensor:

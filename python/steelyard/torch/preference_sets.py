@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from .._mode import standard_mode
 from .._options import choice
 from ..errors import value_error
 from .losses import REDUCTIONS, Reduction, refuse_second_order
-from .preference import column_of
+from .preference import column_of, constant
 
-__all__ = ["ranked_loss", "reward_loss", "unpaired_loss"]
+__all__ = ["ranked_loss", "reduced_rows", "reward_loss", "unpaired_loss"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,16 +40,25 @@ class _Losses(torch.autograd.Function):
         return tuple(found)
 
 
-def _reduced(
-    name: str, losses: Array, by: list[tuple[torch.Tensor, Array]], reduction: Reduction, like: torch.Tensor
+def reduced_rows(
+    name: str,
+    losses: Array,
+    by: list[tuple[torch.Tensor, Array]],
+    reduction: Reduction,
+    like: torch.Tensor,
+    *,
+    beside: Sequence[torch.Tensor] = (),
 ) -> torch.Tensor:
-    """The losses of all rows, or of those that have one their sum or mean, with the gradient ``by`` each tensor."""
+    """The losses of all rows, or of those that have one their sum or mean, with the gradient ``by`` each tensor.
+
+    The result is float64 where one of these tensors or of those ``beside`` them is.
+    """
     tensors = [tensor for tensor, _ in by]
     found: torch.Tensor = _Losses.apply(name, losses, [grad for _, grad in by], *tensors)
     if reduction != "none":
         counted = torch.from_numpy(~np.isnan(losses))
         found = found[counted].sum() if reduction == "sum" else found[counted].mean()
-    kind = torch.float64 if any(tensor.dtype == torch.float64 for tensor in tensors) else torch.float32
+    kind = torch.float64 if any(tensor.dtype == torch.float64 for tensor in (*tensors, *beside)) else torch.float32
     return found.to(kind).to(like.device)
 
 
@@ -84,7 +94,7 @@ def unpaired_loss(
     loss : {"kto", "bco", "aot_unpaired"}
         The formula; the loss of "aot_unpaired" is one of all answers, so it has no ``reduction="none"``.
     beta, kl, shift, desirable_weight, undesirable_weight
-        As in :func:`steelyard.preference.unpaired_loss`; a tensor ``kl`` is detached.
+        As in :func:`steelyard.preference.unpaired_loss`; a tensor ``kl`` is a constant.
     reduction : {"mean", "sum", "none"}
         What becomes of the answers' losses.
 
@@ -96,8 +106,8 @@ def unpaired_loss(
     Raises
     ------
     TypeError, ValueError
-        For what is no tensor of floats, and as :func:`steelyard.preference.unpaired_loss` does; there is no second
-        derivative.
+        For what is no tensor of floats, for a constant that requires grad, and as
+        :func:`steelyard.preference.unpaired_loss` does; there is no second derivative.
 
     Examples
     --------
@@ -115,12 +125,12 @@ def unpaired_loss(
     tensors = [column_of(policy, "policy"), column_of(reference, "reference")]
     x, y = _plain(tensors)
     found = preference.unpaired_loss(
-        x, y, labels, loss=loss, beta=beta, kl=kl.detach() if isinstance(kl, torch.Tensor) else kl,  # type: ignore[arg-type]
-        shift=shift, desirable_weight=desirable_weight, undesirable_weight=undesirable_weight,
+        x, y, constant(labels, "labels"), loss=loss, beta=beta, kl=constant(kl, "kl"), shift=shift,  # type: ignore[arg-type]
+        desirable_weight=desirable_weight, undesirable_weight=undesirable_weight,
     )  # fmt: skip
     assert found.grad is not None
     by = list(zip(tensors, [found.grad, -found.grad], strict=True))
-    return _reduced("unpaired_loss", found.losses, by, reduction, policy)
+    return reduced_rows("unpaired_loss", found.losses, by, reduction, policy)
 
 
 @standard_mode
@@ -164,8 +174,8 @@ def ranked_loss(
     Raises
     ------
     TypeError, ValueError
-        For what is no tensor of floats, and as :func:`steelyard.preference.ranked_loss` does; there is no second
-        derivative.
+        For what is no tensor of floats, for a constant that requires grad, and as
+        :func:`steelyard.preference.ranked_loss` does; there is no second derivative.
 
     Examples
     --------
@@ -181,10 +191,11 @@ def ranked_loss(
     tensors = [column_of(policy, "policy")]
     if reference is not None:
         tensors.append(column_of(reference, "reference"))
-    found = preference.ranked_loss(*_plain(tensors), labels=labels, loss=loss, beta=beta, where=where)  # type: ignore[arg-type]
+    beside = {"labels": constant(labels, "labels"), "where": constant(where, "where")}
+    found = preference.ranked_loss(*_plain(tensors), loss=loss, beta=beta, **beside)  # type: ignore[arg-type]
     assert found.grad is not None
     by = list(zip(tensors, [found.grad, -found.grad][: len(tensors)], strict=True))
-    return _reduced("ranked_loss", found.losses, by, reduction, policy)
+    return reduced_rows("ranked_loss", found.losses, by, reduction, policy)
 
 
 @standard_mode
@@ -205,7 +216,7 @@ def reward_loss(
     chosen, rejected : tensor of floats, shape [n]
         The rewards of both answers. On another device than the CPU, they are copied to it.
     margin : float, or tensor or array of floats, shape [n], optional
-        What the difference of the rewards should exceed; a tensor is detached.
+        What the difference of the rewards should exceed, a constant.
     center : float
         The weight of the squared sum of the rewards, at least 0.
     reduction : {"mean", "sum", "none"}
@@ -219,8 +230,8 @@ def reward_loss(
     Raises
     ------
     TypeError, ValueError
-        For what is no tensor of floats, and as :func:`steelyard.preference.reward_loss` does; there is no second
-        derivative.
+        For what is no tensor of floats, for a constant that requires grad, and as
+        :func:`steelyard.preference.reward_loss` does; there is no second derivative.
 
     Examples
     --------
@@ -234,9 +245,8 @@ def reward_loss(
     """
     choice(reduction, "reduction", REDUCTIONS)
     tensors = [column_of(chosen, "chosen"), column_of(rejected, "rejected")]
-    apart = margin.detach() if isinstance(margin, torch.Tensor) else margin
-    found = preference.reward_loss(*_plain(tensors), margin=apart, center=center)
+    found = preference.reward_loss(*_plain(tensors), margin=constant(margin, "margin"), center=center)
     assert found.grad_chosen is not None
     assert found.grad_rejected is not None
     by = list(zip(tensors, [found.grad_chosen, found.grad_rejected], strict=True))
-    return _reduced("reward_loss", found.losses, by, reduction, chosen)
+    return reduced_rows("reward_loss", found.losses, by, reduction, chosen)
