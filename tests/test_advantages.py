@@ -128,6 +128,7 @@ def test_advantages_feed_the_loss() -> None:
         ({"method": "mean"}, "method: expected one of group, leave_one_out, gae; got 'mean'"),
         ({"groups": None}, "groups: expected the group of each answer; got None"),
         ({"groups": [1, 2]}, "groups: expected one id per row"),
+        ({"groups": np.where(GROUPS == 5, np.nan, GROUPS)}, "groups: expected an id for every row; got none at index 5; leave those rows out"),
         ({"values": VALUES}, "values: expected nothing: the method 'group' does not use it"),
         ({"gamma": 0.9}, "gamma: expected nothing"),
         ({"normalise": "std"}, "normalise: expected one of group, batch, none; got 'std'"),
@@ -203,3 +204,11 @@ def test_the_weight_adapts() -> None:
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             bad()
+
+
+def test_a_reward_that_is_left_out_needs_no_group() -> None:
+    rewards, groups = REWARDS.copy(), np.where(np.arange(24) == 3, np.nan, GROUPS)
+    rewards[3] = np.nan
+    got = advantages(rewards, groups=groups, nan_policy="omit")
+    assert got.left_out == {"nan": 1}
+    assert got.advantages.tobytes() == advantages(rewards, groups=GROUPS, nan_policy="omit").advantages.tobytes()

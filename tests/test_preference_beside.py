@@ -276,6 +276,16 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+def test_weights_that_are_too_large_are_named() -> None:
+    far = {"loss": "ipo", "beta": 0.001}
+    with pytest.raises(
+        ValueError, match=r"weights: expected weights whose products with gradients float64 holds; got 1e\+308"
+    ):
+        sy.preference_loss(X, X, X, X, weights=[1.0, 1e308, 1.0], **far)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="beta: expected margins, rewards, losses and gradients that float64 holds"):
+        sy.preference_loss(X, X, X, X, weights=[1.0, 1.0, 1.0], loss="ipo", beta=1e-200)
+
+
 def test_margins_of_pairs_that_do_not_count_are_not_looked_at() -> None:
     out = sy.preference_loss(X, X, X, X, margin=[0.5, math.nan, 0.5], where=[True, False, True])
     assert out.losses[0] == out.losses[2]

@@ -24,6 +24,31 @@ ROWS = [(library, name, row) for library, rows in DIALECTS.items() for name, row
 IDS = [f"{library} {name}" for library, name, _ in ROWS]
 
 
+@pytest.mark.parametrize(("loss", "gamma"), [("simpo", None), ("simpo", [0.5, 0.25, 0.0]), ("cpo", None)])
+def test_the_weight_of_an_added_likelihood_can_be_a_sweep(loss: str, gamma: Any) -> None:
+    pairs = [-5.0, -6.0, -7.5], [-6.0, -5.0, -9.0]
+    weights = [0.0, 0.5, 2.0]
+    options = {"loss": loss, "convention": "trl", "beta": 0.3, "lengths": ([3, 4, 5], [2, 4, 6])}
+    swept = sy.preference_loss(*pairs, sft=weights, gamma=gamma, **options)  # type: ignore[arg-type]
+    assert swept.losses is not None
+    assert swept.grad_chosen is not None
+    for k, weight in enumerate(weights):
+        margin = None if gamma is None else gamma[k]
+        one = sy.preference_loss(*pairs, sft=weight, gamma=margin, **options)  # type: ignore[arg-type]
+        assert one.losses is not None
+        assert swept.losses[:, k].tobytes() == one.losses.tobytes()
+        assert swept.grad_chosen[:, k].tolist() == one.grad_chosen.tolist()  # type: ignore[union-attr]
+        assert swept.loss.value[k] == one.loss.value
+    for bad, message in (
+        ([0.5, -1.0], "sft: expected a number that is at least 0; got -1"),
+        ([], "sft: expected at least one"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            sy.preference_loss(*pairs, sft=bad, **options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="sft: expected 2 values, as many as beta; got 3"):
+        sy.preference_loss(*pairs, sft=weights, **options | {"beta": [0.1, 0.2]})  # type: ignore[arg-type]
+
+
 def columns() -> list[np.ndarray]:
     return [normalish(60, 90 + i) * 5 - 30 for i in range(4)]
 
@@ -103,7 +128,7 @@ def test_without_a_convention_nothing_changes() -> None:
         ({"convention": "torchtune", "loss": "ipo"}, "loss: expected one of DPOLoss, RSOLoss with convention='torchtune'"),
         ({"convention": "trl", "loss": "cpo"}, "lengths: expected (chosen, rejected), numbers of tokens, which TRL needs"),
         ({"convention": "trl", "loss": "cpo", "sft": -1.0, "lengths": LENGTHS}, "sft: expected a number that is at least"),
-        ({"convention": "trl", "loss": "cpo", "sft": [1.0], "lengths": LENGTHS}, "sft: expected a number"),
+        ({"convention": "trl", "loss": "cpo", "sft": "much", "lengths": LENGTHS}, "sft: expected a number"),
         (
             {"convention": "trl", "loss": "ipo", "divergence": "js", "lengths": LENGTHS},
             "divergence: expected nothing: TRL's 'ipo' has no such parameter; got str 'js'",

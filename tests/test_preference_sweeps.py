@@ -231,6 +231,7 @@ X = [-1.0, -2.0, -3.0]
         ({"loss": {"dpo": 1.0, "simpo": 1.0}}, "loss: expected losses that compare the same scores; got 'dpo' and 'simpo'"),
         ({"loss": {"orpo": 1.0, "simpo": 1.0}}, "loss: expected losses that compare the same scores; got"),
         ({"loss": {"dpo": 1.0, "aot": 1.0}}, "loss: expected losses of each pair by itself in a mixture; got 'aot'"),
+        ({"loss": {"aot": 1.0}}, "loss: expected losses of each pair by itself in a mixture; got 'aot'; call it alone"),
         ({"loss": MPO, "temperature": 0.1}, "temperature: expected nothing: the loss 'dpo' does not use it; got 0.1"),
         ({"loss": MPO, "sft": -1.0}, "sft: expected"),
         ({"loss": {"dpo": 1.0, "exo_pair": 1.0}},

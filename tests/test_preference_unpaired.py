@@ -111,6 +111,24 @@ def test_the_shift_is_no_running_mean() -> None:
     assert there.losses[order].tobytes() == back.losses.tobytes()
 
 
+def test_weights_that_are_too_large_are_named() -> None:
+    far = with_ratios([-1e3, 1e3])
+    for name, side in (("desirable_weight", 0), ("undesirable_weight", 1)):
+        with pytest.raises(
+            ValueError, match=f"{name}: expected a weight whose products with losses and gradients float64"
+        ):
+            unpaired_loss(*far, [True, False], loss="bco", shift=0.0, beta=1.0, **{name: 1e306})  # type: ignore[arg-type]
+        other = ("undesirable_weight", "desirable_weight")[side]
+        labels = [side == 0, side == 0]
+        assert np.isfinite(unpaired_loss(*far, labels, loss="bco", shift=0.0, beta=1.0, **{other: 1e306}).losses).all()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_no_answers(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="policy: expected at least one value; got none"):
+        unpaired_loss([], [], [], **options)
+
+
 def test_at_the_reference() -> None:
     same, good = [-3.0, -5.0, -2.0], [True, False, True]
     for loss, want in (("kto", 0.5), ("bco", math.log(2)), ("aot_unpaired", math.log(2))):
@@ -135,6 +153,24 @@ def test_aot_is_what_trl_computes_of_as_many_of_each_kind() -> None:
     # Each pair's loss is that of two answers.
     np.testing.assert_allclose(out.grad[np.argsort(x)], -2 * 0.3 * s(-0.3 * delta), rtol=1e-12)
     np.testing.assert_allclose(out.grad[100 + np.argsort(y)], 2 * 0.3 * s(-0.3 * delta), rtol=1e-12)
+
+
+@pytest.mark.parametrize("a", [100, 60])
+def test_label_smoothing_of_aot_is_a_recipe(a: int) -> None:
+    """-log s(-z) is -log s(z) + z, and the integral of z is beta times the difference of the mean log-ratios.
+
+    TRL's DPOTrainer: -logsigmoid(beta * delta) * (1 - e) - logsigmoid(-beta * delta) * e, both kinds sorted.
+    """
+    x, y, e, beta = normalish(a, 67) * 8, normalish(100, 68) * 8, 0.2, 0.3
+    out = unpaired_loss(*with_ratios(np.concatenate([x, y])), np.arange(a + 100) < a, loss="aot_unpaired", beta=beta)
+    assert out.grad is not None
+    slope = np.repeat([e * beta / a, -e * beta / 100], [a, 100])
+    delta = np.repeat(np.sort(x), 500 // a if a == 100 else 25) - np.repeat(np.sort(y), 5 if a == 100 else 15)
+    want = (1 - e) * softplus(-beta * delta) + e * softplus(beta * delta)
+    assert out.loss.value + e * beta * (x.mean() - y.mean()) == pytest.approx(want.mean(), rel=1e-13)
+    if a == 100:
+        own = (e * s(beta * delta[::5]) - (1 - e) * s(-beta * delta[::5])) * beta / 100
+        np.testing.assert_allclose((out.grad / 200 + slope)[np.argsort(x)], own, rtol=1e-10, atol=1e-15)
 
 
 def test_aot_of_unlike_numbers_is_of_quantiles() -> None:

@@ -371,7 +371,9 @@ def booleans(x: Any, name: str, shape: tuple[int, ...] | None = None) -> Mask:
     return np.array(array, order="C")
 
 
-def codes(ids: Any, name: str, n: int, keep: Mask | None = None) -> tuple[NDArray[np.int64], Array]:
+def codes(
+    ids: Any, name: str, n: int, keep: Mask | None = None, *, fix: str = "drop those rows with where="
+) -> tuple[NDArray[np.int64], Array]:
     """Encode cluster ids as integers: ``ids == unique[codes]``, with the unique ids sorted.
 
     Ids are numbers (equal where Python's ``==`` says so: 1, 1.0 and True are one id), texts, bytes, or dates and
@@ -383,6 +385,8 @@ def codes(ids: Any, name: str, n: int, keep: Mask | None = None) -> tuple[NDArra
         The cluster of each row, such as its document or user.
     keep : boolean array, shape [n], optional
         Encode only these rows; the others may lack an id.
+    fix : str
+        What to do about rows without an id.
 
     Returns
     -------
@@ -398,7 +402,7 @@ def codes(ids: Any, name: str, n: int, keep: Mask | None = None) -> tuple[NDArra
         raise value_error(name, f"one id per row, shape ({n},)", f"shape {array.shape}")
     if keep is not None:
         array, missing = kept(array, keep), None if missing is None else kept(missing, keep)
-    _present(missing, name, "an id for every row", "drop those rows with where=", keep)
+    _present(missing, name, "an id for every row", fix, keep)
     kind = array.dtype.kind
     if kind == "O":
         if not comparable(array):

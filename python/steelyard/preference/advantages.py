@@ -222,12 +222,12 @@ def _of_groups(
     numbers = to_float64(floats(rewards, "rewards", ndim=1, numbers=True))
     if not len(numbers):
         raise value_error("rewards", "at least one value", "none")
-    of, unique = codes(groups, "groups", len(numbers))
     keep = ~np.isnan(numbers) if omit else np.ones(len(numbers), np.bool_)
+    of, unique = codes(groups, "groups", len(numbers), keep if omit else None, fix="leave those rows out")
     fix = "nan_policy='omit' leaves it out" if np.isnan(numbers).any() else ""
     the_first(keep & ~np.isfinite(numbers), numbers, "rewards", "finite values", fix)
     found = _core.group_advantages(
-        numbers[keep], of[keep], count=len(unique), leave_one_out=leave_one_out, scaled=how == "group", ddof=ddof,
+        numbers[keep], of, count=len(unique), leave_one_out=leave_one_out, scaled=how == "group", ddof=ddof,
         epsilon=epsilon,
     )  # fmt: skip
     worth = found["advantages"]

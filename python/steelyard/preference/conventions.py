@@ -21,6 +21,7 @@ from .._options import at_least_zero, choice
 from .._registries import REGISTRIES
 from ..errors import shown, type_error, value_error, warn
 from .dialects import DIALECTS, LACKING, LIBRARIES, Convention, Dialect, Rewards
+from .terms import is_column, numbers_of
 
 __all__ = ["Spoken", "finish", "narrowed", "refuse_beside", "spoken"]
 
@@ -39,13 +40,21 @@ class Spoken(NamedTuple):
     lengths: Any
     """The lengths that the loss itself reads; ``None`` where it reads none."""
     dialect: Dialect | None = None
-    weight: float | None = None
-    """The weight of the chosen answers' negative log-likelihood over the tokens of the batch, if it is added."""
+    weights: tuple[float, ...] = ()
+    """The weight of the chosen answers' negative log-likelihood over the tokens of the batch, if it is added: one, or
+    one for each setting of a sweep."""
+    several: bool = False
+    """Whether that weight was given as a column."""
 
     @property
     def adds(self) -> bool:
         """Whether something is added to the loss."""
-        return bool(self.weight)
+        return any(self.weights)
+
+    @property
+    def swept(self) -> dict[str, int]:
+        """The parameter that is a sweep of what is added, with the number of its values, if there is one."""
+        return {"sft": len(self.weights)} if self.several else {}
 
     @property
     def rewards(self) -> Rewards:
@@ -73,11 +82,15 @@ def spoken(convention: Any, loss: Any, parameters: Mapping[str, Any], divergence
         return Spoken(loss, dict(parameters), divergence, lengths)
     row = _row(convention, loss)
     said = _read(convention, loss, row, {**parameters, "divergence": divergence})
-    weight = said.pop("sft") if row.likelihood is not None else None
-    weight = row.likelihood if weight is None else at_least_zero("sft", weight)
+    weights: tuple[float, ...] = ()
+    several = False
     if row.likelihood is not None:
+        given = said.pop("sft")
+        several = is_column(given)
+        all_given = numbers_of(given, "sft").tolist() if several else [row.likelihood if given is None else given]
+        weights = tuple(at_least_zero("sft", weight) for weight in all_given)
         said["sft"] = 0.0 if "sft" in REGISTRIES["preference.loss"][row.loss].parameters else None
-    found = Spoken(row.loss, said, said.pop("divergence"), lengths, row, weight)
+    found = Spoken(row.loss, said, said.pop("divergence"), lengths, row, weights, several)
     reads = "lengths" in REGISTRIES["preference.loss"][row.loss].columns
     if found.counts_tokens and lengths is None:
         what = f"which {LIBRARIES[convention]} needs for {loss!r}"
@@ -150,10 +163,9 @@ def finish(
     """
     if said.adds:
         assert tokens is not None
-        slopes = _slopes(said, tokens[0], counted)
-        term = slopes * to_float64(columns[0])
-        for of in scored:
-            of["losses"] += term
+        for of, weight in zip(scored, said.weights if said.several else said.weights * len(scored), strict=True):
+            slopes = _slopes(said.loss, weight, tokens[0], counted)
+            of["losses"] += slopes * to_float64(columns[0])
             if of["grad_chosen"] is not None:
                 of["grad_chosen"] += slopes
     if said.rewards == "compared":
@@ -191,15 +203,14 @@ def narrowed(scored: _core._Scored) -> _core._Scored:
     return scored | arrays  # type: ignore[return-value]
 
 
-def _slopes(said: Spoken, lengths: Floats, counted: NDArray[np.bool_] | None) -> Floats:
+def _slopes(loss: str, weight: float, lengths: Floats, counted: NDArray[np.bool_] | None) -> Floats:
     """The slope of each pair's added term in the log-probability of its chosen answer.
 
     The mean over n pairs of ``-w l_i n / T``, with T tokens in all chosen answers, is ``w`` times their mean negative
     log-likelihood of a token. "orpo" has one already, the mean over its own tokens, which is taken away.
     """
-    assert said.weight is not None
     all_tokens = float(np.add.reduce(lengths if counted is None else lengths[counted]))
     pairs = len(lengths) if counted is None else int(np.count_nonzero(counted))
-    share = said.weight * (pairs / all_tokens) if all_tokens else 0.0
-    per_token = 1.0 / np.maximum(lengths, 1.0) if said.loss == "orpo" else 0.0
+    share = weight * (pairs / all_tokens) if all_tokens else 0.0
+    per_token = 1.0 / np.maximum(lengths, 1.0) if loss == "orpo" else 0.0
     return np.where(lengths > 0, per_token - share, 0.0)

@@ -268,7 +268,7 @@ def preference_loss(
     }  # fmt: skip
     said = spoken(convention, loss, parameters, divergence, lengths)
     terms = terms_of(said.loss)
-    settings, sweep = settings_of(terms, said.divergence, **said.parameters)
+    settings, sweep = settings_of(terms, said.divergence, said.swept, **said.parameters)
     gradients = flag(gradients, "gradients")
     with_columns = (not sweep or said.finishes) if columns is None else flag(columns, "columns")
     refuse_beside(said, convention, margin=margin, weights=weights, columns=with_columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from numbers import Real
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from .._options import at_least_zero, choice, number, parameter
 from .._registries import REGISTRIES, names
 from ..errors import type_error, value_error
 
-__all__ = ["Terms", "crossing", "is_column", "loss_parameters", "settings_of", "terms_of"]
+__all__ = ["Terms", "crossing", "is_column", "loss_parameters", "numbers_of", "settings_of", "terms_of"]
 
 Floats = NDArray[np.float64]
 
@@ -65,8 +66,7 @@ def terms_of(loss: Any) -> Terms:
         if not 0 < weight < math.inf:
             raise value_error(f"loss[{name!r}]", "a weight that is above 0 and finite", str(given))
         found.append((name, weight))
-    if len(found) > 1:
-        _alike([name for name, _ in found])
+    _alike([name for name, _ in found])
     return Terms(tuple(found), mixed=True)
 
 
@@ -128,20 +128,24 @@ def crossing(rate: float) -> tuple[float, float]:
     return high, float(exact.subtract(crossing, Decimal(high)))
 
 
-def settings_of(terms: Terms, divergence: str, *, beta: Any, **given: Any) -> tuple[list[dict[str, Any]], bool]:
+def settings_of(
+    terms: Terms, divergence: str, beside: Mapping[str, int] = MappingProxyType({}), *, beta: Any, **given: Any
+) -> tuple[list[dict[str, Any]], bool]:
     """Return the parameters of each setting as the core takes them, and whether they are a sweep.
 
-    They are one where a parameter is a column. Several columns of one length give the settings side by side.
+    They are one where a parameter is a column. Several columns of one length give the settings side by side; those
+    ``beside`` them, which are no parameters of the loss, are given by their lengths.
     """
-    read = {name: _numbers(value, name) for name, value in given.items() if is_column(value)}
+    read = {name: numbers_of(value, name) for name, value in given.items() if is_column(value)}
     columns = {name: values for name, values in read.items() if values.ndim}
-    betas = _numbers(beta, "beta")
+    betas = numbers_of(beta, "beta")
     if betas.ndim:
         columns = {"beta": betas, **columns}
-    first, count = next(((name, len(column)) for name, column in columns.items()), ("beta", 1))
-    for name, column in columns.items():
-        if len(column) != count:
-            raise value_error(name, f"{count} values, as many as {first}", str(len(column)))
+    lengths = {name: len(column) for name, column in columns.items()} | dict(beside)
+    first, count = next(iter(lengths.items()), ("beta", 1))
+    for name, length in lengths.items():
+        if length != count:
+            raise value_error(name, f"{count} values, as many as {first}", str(length))
     settings: list[dict[str, Any]] = []
     for i in range(count):
         one = {name: columns[name][i].item() if name in columns else value for name, value in given.items()}
@@ -150,7 +154,7 @@ def settings_of(terms: Terms, divergence: str, *, beta: Any, **given: Any) -> tu
         # Where nothing but beta differs, the rest need not be checked again.
         rest = settings[0] if i and set(columns) == {"beta"} else loss_parameters(terms, divergence, **one)
         settings.append(rest | {"beta": checked})
-    return settings, bool(columns)
+    return settings, bool(lengths)
 
 
 def is_column(value: Any) -> bool:
@@ -158,7 +162,7 @@ def is_column(value: Any) -> bool:
     return not (value is None or isinstance(value, str | Real | np.generic) or getattr(value, "shape", None) == ())
 
 
-def _numbers(value: Any, name: str) -> Floats:
+def numbers_of(value: Any, name: str) -> Floats:
     """Return a number or a column of numbers as an array; raise for anything else."""
     array = floats(value, name, numbers=True, bits=True)
     if array.dtype == np.bool_ or array.ndim > 1:

@@ -136,7 +136,10 @@ def unpaired_loss(
     Ethayarajh et al., "KTO: Model Alignment as Prospect Theoretic Optimization", 2024. Jung et al., "Binary Classifier
     Optimization for Large Language Model Alignment", 2024. Melnyk et al., "Distributional Preference Alignment of LLMs
     via Optimal Transport", 2024, whose unpaired loss is that of TRL's "aot_unpaired" (once called "aot_pair") without
-    label smoothing, and needs as many answers of one kind as of the other.
+    label smoothing, and needs as many answers of one kind as of the other. A smoothing e, as TRL has it, adds to the
+    loss ``e beta`` times the mean log-ratio of desirable answers less that of undesirable ones, since ``-log s(-z)`` is
+    ``-log s(z) + z``; to the loss's gradient it adds ``e beta`` over the number of answers of the kind, and its
+    negative.
     """
     choice(loss, "loss", names(KEY))
     given = {
@@ -157,6 +160,8 @@ def unpaired_loss(
         raise value_error("kl", expected, "None" if kl is None else shown(kl))
     aligned(policy=policy, reference=reference, labels=labels, where=where, clusters=clusters)
     columns = of_one_shape({"policy": policy, "reference": reference}, 1, "one log-probability per answer, [n]")
+    if not columns[0].size:
+        raise value_error("policy", "at least one value", "none")
     desirable = booleans(labels, "labels", columns[0].shape)
     rows = Selection(where, clusters, nan_policy, unit="answer").rows("policy", *columns)
     ratios = log_ratios(columns, rows.keep)
@@ -248,9 +253,23 @@ def _scored(setting: _Setting, above: Floats, *, bounded: bool) -> _Found:
     terms = _core.logistic_losses(margins, bounded=bounded, progress=setting.progress)
     weights = np.where(setting.desirable, *setting.weights)
     with np.errstate(over="ignore", invalid="ignore"):
-        losses = weights * terms["losses"]
-        grad = weights * (turn * (setting.beta * terms["slopes"]))
+        slopes = turn * (setting.beta * terms["slopes"])
+        losses, grad = weights * terms["losses"], weights * slopes
+    _weights_fit(setting, terms["losses"], slopes, losses, grad)
     return _Found(losses, grad, np.abs(margins), losses)
+
+
+def _weights_fit(setting: _Setting, losses: Floats, slopes: Floats, *weighted: Floats) -> None:
+    """Raise where losses and gradients are finite, and times the weight of their kind they are not."""
+    for name, weight, kind in zip(
+        ("desirable_weight", "undesirable_weight"),
+        setting.weights,
+        (setting.desirable, ~setting.desirable),
+        strict=True,
+    ):
+        of = setting.keep & kind & np.isfinite(losses) & np.isfinite(slopes)
+        if not all(np.isfinite(column[of]).all() for column in weighted):
+            raise value_error(name, "a weight whose products with losses and gradients float64 holds", f"{weight!r}")
 
 
 def _sorted(setting: _Setting) -> _Found:

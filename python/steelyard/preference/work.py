@@ -14,6 +14,7 @@ from .._estimate import Estimate
 from .._options import Confidence
 from .._progress import Progress, reporter
 from .._rows import Rows
+from ..errors import value_error
 from .terms import Terms
 
 __all__ = [
@@ -40,10 +41,22 @@ class Work(NamedTuple):
 
     def scored(self, setting: dict[str, Any], *, gradients: bool, single: bool) -> Any:
         """The results of every pair at one setting, from the core."""
-        return _core.preference_loss(
-            self.columns, terms=self.terms.weights, parameters=setting, beside=self.beside, gradients=gradients,
-            single=single, progress=reporter(self.progress),
-        )  # fmt: skip
+
+        def with_weights(beside: dict[str, Any]) -> Any:
+            return _core.preference_loss(
+                self.columns, terms=self.terms.weights, parameters=setting, beside=beside, gradients=gradients,
+                single=single, progress=reporter(self.progress),
+            )  # fmt: skip
+
+        weights = self.beside["weights"]
+        try:
+            return with_weights(self.beside)
+        except ValueError:
+            if weights is None:
+                raise
+        with_weights({**self.beside, "weights": None})  # raises where it is not for the weights
+        largest = f"{float(weights.max()):g}"
+        raise value_error("weights", "weights whose products with gradients float64 holds", largest)
 
     @property
     def of_scores(self) -> bool:

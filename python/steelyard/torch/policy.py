@@ -80,8 +80,8 @@ def policy_loss(
     >>> old = torch.tensor([[-1.5, -2.0], [-0.5, -1.4]])
     >>> loss = policy_loss(logprob, old, torch.tensor([1.0, -1.0]), loss="grpo")
     >>> loss.backward()
-    >>> round(loss.item(), 4), logprob.grad.round(decimals=4).tolist()
-    (-0.0738, [[0.0, -0.25], [0.25, 0.2262000024318695]])
+    >>> round(loss.item(), 4), logprob.grad.double().round(decimals=4).tolist()
+    (-0.0738, [[0.0, -0.25], [0.25, 0.2262]])
 
     Notes
     -----

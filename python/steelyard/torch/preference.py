@@ -183,7 +183,7 @@ def preference_loss(
     factors = None if weights is None else _numbers(weights, "weights")
     offsets = None if margin is None else _numbers(margin, "margin")
     if isinstance(lengths, tuple):
-        lengths = tuple(constant(length, "lengths") for length in lengths)  # type: ignore[assignment]
+        lengths = tuple(constant(length, "lengths") for length in lengths)
     options = {
         "loss": loss, "lengths": lengths, "divergence": divergence, "convention": convention, "margin": offsets,
         "weights": factors, **numbers,

@@ -1,6 +1,7 @@
 """Preference losses as formulas in torch's own functions, which autograd can differentiate twice.
 
-The kernels have the digits: near the zeros of a gradient a formula here loses some.
+The kernels have the digits and the bits: near the zeros of a gradient a formula here loses some, and torch's functions
+may differ in the last place from one machine to another.
 """
 
 from __future__ import annotations
@@ -89,11 +90,11 @@ def _apo_down(of: _Given) -> torch.Tensor:
 
 def _sppo_hard(of: _Given) -> torch.Tensor:
     chosen, rejected = of.rewards
-    return ((chosen - 0.5) / of.beta) ** 2 + ((rejected + 0.5) / of.beta) ** 2
+    return torch.square((chosen - 0.5) / of.beta) + torch.square((rejected + 0.5) / of.beta)
 
 
 def _ipo(of: _Given) -> torch.Tensor:
-    return ((of.z - 0.5) / of.beta) ** 2
+    return torch.square((of.z - 0.5) / of.beta)
 
 
 FORMULAS: Mapping[str, Callable[[_Given], torch.Tensor]] = {
@@ -179,7 +180,8 @@ def _power(ratio: torch.Tensor, k: float) -> torch.Tensor:
 def _of_equal_rank(log_probs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """The reference's columns of the pairs whose differences have the same rank there."""
     policy, reference = (
-        torch.argsort((chosen - rejected).detach(), stable=True) for chosen, rejected in (log_probs[:2], log_probs[2:])
+        torch.sort((chosen - rejected).detach(), stable=True).indices
+        for chosen, rejected in (log_probs[:2], log_probs[2:])
     )
     partners = torch.empty_like(policy)
     partners[policy] = reference
