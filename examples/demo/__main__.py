@@ -11,7 +11,10 @@ for setting in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "
 from . import losses, run  # noqa: E402
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["losses"]:
-        losses.main()
-    else:
-        run.main()
+    match sys.argv[1:]:
+        case []:
+            run.main()
+        case ["losses"]:
+            losses.main()
+        case other:
+            sys.exit(f"expected nothing or 'losses'; got {' '.join(other)}")
