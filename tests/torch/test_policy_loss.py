@@ -165,15 +165,23 @@ def test_what_the_autograd_function_refuses() -> None:
     logprob, options = case_of("ppo with a reference")
     for name in ("old_logprob", "advantage", "reference_logprob"):
         with pytest.raises(
-            ValueError, match=f"{name}: expected constants; got a tensor that requires grad; pass {name}.d"
+            ValueError, match=f"{name}: expected a constant; got a tensor that requires grad; pass {name}.d"
         ):
             torch_loss(logprob, **options | {name: options[name].clone().requires_grad_()})
+    one = torch.tensor(0.5, requires_grad=True)
+    for name, given in {"kl_weight": one, "divisor": one, "clip": one, r"clip\[1\]": (0.2, one)}.items():
+        with pytest.raises(ValueError, match=f"{name}: expected a constant; got a tensor that requires grad"):
+            torch_loss(logprob, **options | {name.partition("\\")[0]: given})
     with pytest.raises(TypeError, match="old_logprob: expected a tensor; got NoneType"):
         torch_loss(logprob, **options | {"old_logprob": None})
     with pytest.raises(TypeError, match="logprob: expected a tensor; got ndarray"):
         torch_loss(LOGPROB, **options)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="logprob: expected a dense tensor of"):
         torch_loss(logprob.to("meta"), **options)
+    with pytest.raises(TypeError, match="advantage: expected a dense tensor with values; got one of strided on meta"):
+        torch_loss(logprob, **options | {"advantage": options["advantage"].to("meta")})
+    with pytest.raises(TypeError, match="where: expected a dense tensor with values; got one of sparse_coo on cpu"):
+        torch_loss(logprob, **options, where=torch.from_numpy(MASK).to_sparse())
     with pytest.raises(ValueError, match="reduction: expected one of"):
         torch_loss(logprob, reduction="average", **options)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="policy_loss: expected backward without create_graph=True"):

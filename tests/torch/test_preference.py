@@ -246,9 +246,16 @@ def test_what_is_refused() -> None:
         preference_loss(*given, loss="aot")
     for name in ("margin", "weights"):
         with pytest.raises(
-            ValueError, match=f"{name}: expected constants; got a tensor that requires grad; pass {name}.detach"
+            ValueError, match=f"{name}: expected a constant; got a tensor that requires grad; pass {name}.detach"
         ):
             preference_loss(*given, **{name: torch.ones(7, requires_grad=True)})  # type: ignore[arg-type]
+    one = torch.tensor(0.25, requires_grad=True)
+    for name in ("beta", "label_smoothing"):
+        with pytest.raises(ValueError, match=f"{name}: expected a constant; got a tensor that requires grad"):
+            preference_loss(*given, **{name: one})  # type: ignore[arg-type]
+    moving = torch.arange(1.0, 8.0).requires_grad_()
+    with pytest.raises(ValueError, match=r"lengths\[1\]: expected a constant; got a tensor that requires grad"):
+        preference_loss(*given[:2], loss="simpo", lengths=(moving.detach(), moving))
     with pytest.raises(TypeError, match="where"):
         preference_loss(*given, where=[True] * 7)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="loss: expected one of"):

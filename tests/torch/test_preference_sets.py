@@ -155,7 +155,17 @@ def test_what_is_refused() -> None:
         "labels": lambda x: ranked_loss(policy[None], labels=x[None]),
     }.items():
         with pytest.raises(
-            ValueError, match=f"{name}: expected constants; got a tensor that requires grad; pass {name}.d"
+            ValueError, match=f"{name}: expected a constant; got a tensor that requires grad; pass {name}.d"
         ):
             call(torch.arange(float(N)).requires_grad_())
+    one = torch.tensor(0.5, requires_grad=True)
+    for name, call in {
+        "beta": lambda x: unpaired_loss(policy, reference, GOOD, kl=0, beta=x),
+        "desirable_weight": lambda x: unpaired_loss(policy, reference, GOOD, kl=0, desirable_weight=x),
+        "shift": lambda x: unpaired_loss(policy, reference, GOOD, loss="bco", shift=x),
+        "center": lambda x: reward_loss(policy, reference, center=x),
+    }.items():
+        assert call(one.detach()).requires_grad
+        with pytest.raises(ValueError, match=f"{name}: expected a constant; got a tensor that requires grad"):
+            call(one)
     assert not unpaired_loss(policy.detach(), reference.detach(), GOOD, kl=0).requires_grad

@@ -94,9 +94,14 @@ def policy_loss(
     if reference_logprob is not None:
         compared["reference_logprob"] = reference_logprob
     fixed = {name: constant(column_of(x, name), name) for name, x in compared.items()}
-    beside = {"advantage": advantage, "where": where, "lengths": lengths}
+    if isinstance(clip, tuple):
+        clip = tuple(constant(limit, f"clip[{i}]") for i, limit in enumerate(clip))
+    beside = {
+        "advantage": advantage, "where": where, "lengths": lengths, "clip": clip, "kl_weight": kl_weight,
+        "divisor": divisor,
+    }  # fmt: skip
     found = preference.policy_loss(
-        tensor.detach(), loss=loss, clip=clip, kl_weight=kl_weight, kl_estimator=kl_estimator, divisor=divisor,  # type: ignore[arg-type]
+        tensor.detach(), loss=loss, kl_estimator=kl_estimator,  # type: ignore[arg-type]
         dtype="float64", **fixed, **{name: constant(x, name) for name, x in beside.items()},
     )  # fmt: skip
     assert found.gradient is not None

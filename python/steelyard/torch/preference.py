@@ -175,6 +175,7 @@ def preference_loss(
         "beta": beta, "label_smoothing": label_smoothing, "shift": shift, "temperature": temperature, "gamma": gamma,
         "alpha": alpha, "sft": sft,
     }  # fmt: skip
+    numbers = {name: constant(value, name) for name, value in numbers.items()}
     for name, value in numbers.items():
         if value is not None and np.ndim(value):
             raise value_error(name, "one number, since a sweep has no one gradient", "several", "call once for each")
@@ -183,7 +184,7 @@ def preference_loss(
     factors = None if weights is None else _numbers(weights, "weights")
     offsets = None if margin is None else _numbers(margin, "margin")
     if isinstance(lengths, tuple):
-        lengths = tuple(constant(length, "lengths") for length in lengths)
+        lengths = tuple(constant(length, f"lengths[{i}]") for i, length in enumerate(lengths))
     options = {
         "loss": loss, "lengths": lengths, "divergence": divergence, "convention": convention, "margin": offsets,
         "weights": factors, **numbers,
@@ -201,7 +202,9 @@ def constant(x: Any, name: str) -> Any:
     if not isinstance(x, torch.Tensor):
         return x
     if x.requires_grad:
-        raise value_error(name, "constants", "a tensor that requires grad", f"pass {name}.detach()")
+        raise value_error(name, "a constant", "a tensor that requires grad", f"pass {name}.detach()")
+    if x.layout is not torch.strided or x.device.type == "meta":
+        raise type_error(name, "a dense tensor with values", f"one of {dtype_name(x.layout)} on {x.device}")
     return x.cpu()
 
 

@@ -124,9 +124,12 @@ def unpaired_loss(
         raise value_error("reduction", "mean or sum: the loss 'aot_unpaired' is one of all answers", "'none'")
     tensors = [column_of(policy, "policy"), column_of(reference, "reference")]
     x, y = _plain(tensors)
+    beside = {
+        "labels": labels, "kl": kl, "beta": beta, "shift": shift, "desirable_weight": desirable_weight,
+        "undesirable_weight": undesirable_weight,
+    }  # fmt: skip
     found = preference.unpaired_loss(
-        x, y, constant(labels, "labels"), loss=loss, beta=beta, kl=constant(kl, "kl"), shift=shift,  # type: ignore[arg-type]
-        desirable_weight=desirable_weight, undesirable_weight=undesirable_weight,
+        x, y, loss=loss, **{name: constant(value, name) for name, value in beside.items()}  # type: ignore[arg-type]
     )  # fmt: skip
     assert found.grad is not None
     by = list(zip(tensors, [found.grad, -found.grad], strict=True))
@@ -191,8 +194,8 @@ def ranked_loss(
     tensors = [column_of(policy, "policy")]
     if reference is not None:
         tensors.append(column_of(reference, "reference"))
-    beside = {"labels": constant(labels, "labels"), "where": constant(where, "where")}
-    found = preference.ranked_loss(*_plain(tensors), loss=loss, beta=beta, **beside)  # type: ignore[arg-type]
+    beside = {name: constant(x, name) for name, x in (("labels", labels), ("where", where), ("beta", beta))}
+    found = preference.ranked_loss(*_plain(tensors), loss=loss, **beside)  # type: ignore[arg-type]
     assert found.grad is not None
     by = list(zip(tensors, [found.grad, -found.grad][: len(tensors)], strict=True))
     return reduced_rows("ranked_loss", found.losses, by, reduction, policy)
@@ -245,7 +248,8 @@ def reward_loss(
     """
     choice(reduction, "reduction", REDUCTIONS)
     tensors = [column_of(chosen, "chosen"), column_of(rejected, "rejected")]
-    found = preference.reward_loss(*_plain(tensors), margin=constant(margin, "margin"), center=center)
+    beside = {"margin": constant(margin, "margin"), "center": constant(center, "center")}
+    found = preference.reward_loss(*_plain(tensors), **beside)
     assert found.grad_chosen is not None
     assert found.grad_rejected is not None
     by = list(zip(tensors, [found.grad_chosen, found.grad_rejected], strict=True))
