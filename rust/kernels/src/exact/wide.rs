@@ -17,6 +17,8 @@ const ADDS: u32 = 1 << 30;
 /// Digits of the natural numbers here. The largest is a count n (64 bits) times a sum of n squares (4,260 bits).
 const DIGITS: usize = 140;
 type Digits = [u32; DIGITS];
+/// Sums of fewer digits are added without the places that the widest numbers need.
+const FEW: usize = 12;
 
 /// A sum in units of 2^`LOWEST`, as `PLACES` digits of 32 bits whose carries are pending.
 #[derive(Clone, Debug)]
@@ -124,25 +126,13 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
 
     /// Propagates carries: every place but the highest then lies in [0, 2^32).
     fn carry(&mut self) {
-        let mut carry = 0;
-        for place in &mut self.places[..PLACES - 1] {
-            let all = *place + carry;
-            (*place, carry) = (all & DIGIT_BITS.cast_signed(), all >> DIGIT);
-        }
-        self.places[PLACES - 1] += carry;
+        carry(&mut self.places);
         self.adds = 0;
     }
 
     /// Whether the sum is below 0, and its magnitude.
     fn magnitude(mut self) -> (bool, Digits) {
-        self.carry();
-        let negative = self.places[PLACES - 1] < 0;
-        if negative {
-            for place in &mut self.places {
-                *place = -*place;
-            }
-            self.carry();
-        }
+        let negative = magnitude(&mut self.places);
         let mut digits = [0; DIGITS];
         for (digit, &place) in digits.iter_mut().zip(&self.places) {
             *digit = place as u32;
@@ -179,6 +169,30 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
     }
 }
 
+/// Propagates carries: every place but the highest then lies in [0, 2^32).
+fn carry(places: &mut [i64]) {
+    let Some((highest, others)) = places.split_last_mut() else { return };
+    let mut carry = 0;
+    for place in others {
+        let all = *place + carry;
+        (*place, carry) = (all & DIGIT_BITS.cast_signed(), all >> DIGIT);
+    }
+    *highest += carry;
+}
+
+/// Replaces places by the digits of their magnitude; returns whether they were below 0.
+fn magnitude(places: &mut [i64]) -> bool {
+    carry(places);
+    let negative = places.last().is_some_and(|&highest| highest < 0);
+    if negative {
+        for place in &mut *places {
+            *place = -*place;
+        }
+        carry(places);
+    }
+    negative
+}
+
 impl SumOfSquares {
     /// Adds the square of the finite number `x`.
     #[inline(always)]
@@ -196,9 +210,79 @@ impl Packed {
         wide
     }
 
+    /// The sum of some finite numbers, as of [`Sum`].
+    ///
+    /// Numbers that lie within few binary orders are whole multiples of one unit, which an integer of 128 bits adds up.
+    pub fn of(x: &[f64]) -> Packed {
+        let (mut least, mut most) = (i32::MAX, i32::MIN);
+        for &x in x {
+            let (significand, exponent) = parts(x);
+            if significand != 0 {
+                least = least.min(exponent);
+                most = most.max(exponent);
+            }
+        }
+        let count = usize::BITS - x.len().leading_zeros();
+        if least > most {
+            return Packed::default();
+        }
+        if (most - least) as u32 + 53 + count > 127 {
+            let mut sum = Sum::new();
+            x.iter().for_each(|&x| sum.add(x));
+            return sum.packed();
+        }
+        let mut sum = 0i128;
+        for &x in x {
+            let (significand, exponent) = parts(x);
+            let of = i128::from(significand) << (exponent - least).clamp(0, 127);
+            sum += if x < 0.0 { -of } else { of };
+        }
+        Packed::of_integer(sum, (least + 1074) as u32)
+    }
+
+    /// A whole number of units, whose lowest bit is at `position` above that of the lowest place.
+    fn of_integer(number: i128, position: u32) -> Packed {
+        let (first, shift) = (position / DIGIT, position % DIGIT);
+        let magnitude = number.unsigned_abs();
+        let mut places = [0; 6];
+        for i in 0..4 {
+            let digit = (magnitude >> (DIGIT * i)) as u64 & DIGIT_BITS;
+            let [low, high] = [digit << shift & DIGIT_BITS, digit << shift >> DIGIT];
+            places[i as usize] += low.cast_signed();
+            places[i as usize + 1] += high.cast_signed();
+        }
+        Packed::trimmed(number < 0, first as usize, &places)
+    }
+
+    /// The sum with these digits, of which the lowest stands at place `first`.
+    fn trimmed(negative: bool, first: usize, digits: &[i64]) -> Packed {
+        let Some(start) = digits.iter().position(|&digit| digit != 0) else { return Packed::default() };
+        let end = digits.iter().rposition(|&digit| digit != 0).map_or(0, |last| last + 1);
+        let digits = digits[start..end].iter().map(|&digit| digit as u32).collect();
+        Packed { negative, first: (first + start) as u16, digits }
+    }
+
     /// The sum of both.
     #[must_use]
     pub fn plus<const PLACES: usize, const LOWEST: i32>(&self, other: &Packed) -> Packed {
+        if self.digits.is_empty() || other.digits.is_empty() {
+            return if self.digits.is_empty() { other.clone() } else { self.clone() };
+        }
+        let end = |of: &Packed| usize::from(of.first) + of.digits.len();
+        let first = usize::from(self.first.min(other.first));
+        // One place more takes the carry.
+        if end(self).max(end(other)) - first < FEW {
+            let mut places = [0; FEW];
+            for of in [self, other] {
+                for (place, &digit) in
+                    places[usize::from(of.first) - first..].iter_mut().zip(of.digits.iter())
+                {
+                    *place += if of.negative { -i64::from(digit) } else { i64::from(digit) };
+                }
+            }
+            let negative = magnitude(&mut places);
+            return Packed::trimmed(negative, first, &places);
+        }
         let mut wide = self.wide::<PLACES, LOWEST>();
         wide.merge(other);
         wide.packed()
@@ -391,6 +475,38 @@ mod tests {
             assert_eq!(whole, a.plus::<68, -1074>(&b));
             assert_eq!(whole, b.plus::<68, -1074>(&a));
         }
+    }
+
+    /// Those of few binary orders are added up in one integer, and sums of few digits without all places.
+    #[test]
+    fn narrow_sums_are_those_of_all_places() {
+        for spread in [0, 1, 20, 60, 64, 70, 75, 200, 2000] {
+            let x = numbers(700, spread);
+            for n in [0, 1, 2, 3, 255, 700] {
+                let (narrow, rest) = (Packed::of(&x[..n]), Packed::of(&x[n..]));
+                assert_eq!(narrow, sum(&x[..n]).packed(), "{n} numbers over {spread} orders");
+                let mut both = narrow.wide::<68, -1074>();
+                both.merge(&rest);
+                assert_eq!(
+                    narrow.plus::<68, -1074>(&rest),
+                    both.packed(),
+                    "{n} numbers over {spread} orders"
+                );
+            }
+        }
+        let edges = [
+            &[0.0, -0.0][..],
+            &[5e-324, -5e-324],
+            &[f64::MAX, f64::MAX],
+            &[f64::MIN, 1.0],
+            &[-1.0, 0.0, 1e-310],
+        ];
+        for x in edges {
+            assert_eq!(Packed::of(x), sum(x).packed());
+            assert_eq!(Packed::of(&x[..1]).plus::<68, -1074>(&Packed::of(&x[1..])), sum(x).packed());
+        }
+        let opposite = Packed::of(&[3.5]).plus::<68, -1074>(&Packed::of(&[-3.5]));
+        assert_eq!(opposite, Packed::default());
     }
 
     /// Whole numbers, for which i128 arithmetic gives the exact answer.

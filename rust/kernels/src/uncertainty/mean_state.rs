@@ -201,11 +201,7 @@ fn by_cluster<T: Element>(
     let parts = map_chunks(chunks(clusters, each), size_of_val(x) * 8, progress, |index| {
         memory::collected(chunk(index, clusters, each).map(|code| {
             let values = &ordered[starts[code]..starts[code + 1]];
-            let mut sum = Sum::new();
-            for &x in values {
-                sum.add(x);
-            }
-            Total { n: values.len() as u64, sum: sum.packed() }
+            Total { n: values.len() as u64, sum: Packed::of(values) }
         }))
     })?;
     Ok(Ok(memory::joined(parts)?))
