@@ -473,6 +473,31 @@ def _(n: int) -> Any:
     return uniform(n), uniform(n, 1), spread_ids(n)
 
 
+@row("estimate: judge", "estimate", call=lambda d: sy.estimate(d[0], judge=d[1], clusters=d[2]))
+def _(n: int) -> Any:
+    return np.where(np.arange(n) % 10 < 3, uniform(n), np.nan), uniform(n, 1), spread_ids(n)
+
+
+@row("estimate: judge of rows", "estimate", call=lambda d: sy.estimate(d[0], judge=d[1]))
+def _(n: int) -> Any:
+    return np.where(np.arange(n) % 10 < 3, uniform(n), np.nan), uniform(n, 1)
+
+
+@row("compare: judge", "compare", call=lambda d: sy.compare(d[0], baseline=d[1], judge=d[2]))
+def _(n: int) -> Any:
+    labels = np.where(np.arange(n) % 10 < 3, uniform(n), np.nan)
+    return labels, labels + uniform(n, 2), uniform(n, 1)
+
+
+@row(
+    "krippendorff_alpha",
+    "uncertainty.krippendorff_alpha",
+    call=lambda d: sy.uncertainty.krippendorff_alpha(d, metric="ordinal"),
+)
+def _(n: int) -> Any:
+    return np.floor(5 * uniform(n // 5 * 5).reshape(-1, 5))
+
+
 @row("compare: ranks", "compare", "uncertainty.Ranking", call=sy.compare)
 def _(n: int) -> Any:
     return uniform(n // 4).reshape(-1, 50)

@@ -206,6 +206,7 @@ WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     ),
     "by": (NAMES, ("estimate by", "bootstrap by", "compare", "perplexity", "reliability by")),
     "strata": (NAMES, ("estimate", "bootstrap", "compare", "perplexity")),
+    "judge": (one_of(NUMBERS), ("estimate", "compare")),
 }
 
 
@@ -251,6 +252,12 @@ ARGUMENTS: dict[str, tuple[Any, Callable[..., Any]]] = {
     ),
     "perplexity per": (one_of(st.sampled_from([1, 2, 5])), lambda n, nan: estimate(sy.perplexity(X, per=n, clusters=[0, 1] * 3))),
     "token_scores targets": (one_of(BINARY), lambda t, nan: sy.token_scores(np.eye(6)[:, :2], t).nll.tolist()),
+    "labels beside a judge": (
+        one_of(NUMBERS), lambda x, nan: estimate(sy.estimate(x, judge=X, nan_policy=nan)),
+    ),
+    "krippendorff_alpha": (
+        one_of(NUMBERS), lambda x, nan: estimate(sy.uncertainty.krippendorff_alpha({"a": x, "b": X}, metric="interval")),
+    ),
     "proportion k": (one_of(st.integers(0, 4)), lambda k, nan: estimate(sy.proportion(k, 3))),
     "proportion test": (one_of(st.sampled_from([0.25, 0.5])), lambda p, nan: sy.proportion(2, 3, test=p).detail["p_value"].tolist()),
     "proportion both": (one_of(st.integers(0, 3)), lambda b, nan: estimate(sy.proportion(3, 6, baseline=(3, 6), both=b))),

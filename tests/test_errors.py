@@ -75,6 +75,13 @@ CALLS = [
     Call("estimate weights", sy.estimate, {"x": X, "where": KEEP, "weights": Y, "method": "t"}),
     Call("estimate in strata", sy.estimate, {"x": X, "where": KEEP, "strata": GROUPS // 2, "average": "macro"}),
     Call("estimate by", sy.estimate, {"x": X, "where": KEEP, "clusters": GROUPS, "by": GROUPS // 2}),
+    Call("estimate judged", sy.estimate, {"x": X, "judge": Y, "judge_mean": 0.5, "clusters": GROUPS}),
+    Call("compare judged", sy.compare, {"new": np.where(KEEP, X, np.nan), "baseline": Y, "judge": {"new": X, "baseline": Y}}),
+    Call(
+        "krippendorff_alpha",
+        sy.uncertainty.krippendorff_alpha,
+        {"ratings": {"a": X, "b": Y}, "metric": "ordinal", "where": KEEP, "clusters": GROUPS, **INTERVAL},
+    ),
     Call("proportion", sy.proportion, {"k": 5, "n": 10, "method": "wilson", "test": 0.5, **INTERVAL}),
     Call("proportion of pairs", sy.proportion, {"k": 5, "n": 10, "baseline": (4, 10), "both": 3, "test": "exact"}),
     Call(

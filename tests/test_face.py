@@ -41,7 +41,7 @@ ROOMS = {
         "windows",
     },
     "calibration": {"Reliability", "ReliabilityState"},
-    "uncertainty": {"Comparison", "Ranking", "BootstrapEstimate", "EstimateState"},
+    "uncertainty": {"Comparison", "Ranking", "BootstrapEstimate", "EstimateState", "krippendorff_alpha"},
     "preference": {
         "AdaptiveKL",
         "Advantages",
@@ -90,7 +90,7 @@ TAKES = {
     "compare": ROWS
     | INTERVAL
     | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired", "method", "test"}
-    | {"n_resamples"},
+    | {"n_resamples", "judge"},
     "proportion": INTERVAL | {"method", "test", "baseline", "both"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},
@@ -132,6 +132,8 @@ TAKES = {
     | {"label_smoothing", "vocabulary", "gradients", "progress"},
     "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad", "convention"},
 }
+
+TAKES["estimate"] |= {"judge", "judge_mean"}
 
 
 def test_every_name_stands_where_the_documentation_says() -> None:
@@ -184,6 +186,8 @@ def results() -> dict[str, Any]:
     return {
         "estimate": sy.estimate(x),
         "estimates": sy.estimate(table, clusters=groups),
+        "judged": sy.estimate([*x, 3.0, *[np.nan] * 6], judge=np.arange(11) % 4),
+        "agreement": sy.uncertainty.krippendorff_alpha(table, metric="interval"),
         "one cluster": sy.estimate(x, clusters=[0, 0, 0, 0]),
         "proportions": sy.proportion([1, 2], [3, 2]),
         "pairs of proportions": sy.proportion([1, 2], [3, 2], baseline=(1, [3, 2]), both=1),

@@ -6,6 +6,7 @@ from .bootstrap import BootstrapEstimate, bootstrap
 from .calibration_error import ece
 from .compare import compare
 from .comparison import Comparison
+from .krippendorff import krippendorff_alpha
 from .mean import estimate
 from .proportion import proportion
 from .quantiles import quantile, trimmed_mean
@@ -26,6 +27,7 @@ __all__ = [
     "compare",
     "ece",
     "estimate",
+    "krippendorff_alpha",
     "proportion",
     "quantile",
     "quotient",

@@ -16,13 +16,14 @@ from .._groups import groups
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, flag
 from .._progress import OnProgress, Progress, reporter
-from .._registries import names as names_in
 from .._rows import Selection
 from .._strata import Average, stratum_ids
 from ..errors import keyword, type_error, value_error
-from ._answers import asked_of
+from ._answers import Asked, asked_of
+from ._compare_checks import check_adjustment, check_for_judge, check_for_ranks, no_groups
 from ._differences import COMPARED, LOWER_IS_BETTER, baseline_of, compared
 from ._joint import JOINT, joint
+from ._judged_pairs import judged_pair
 from ._paired import paired as on_pairs
 from ._perplexity import log_ratio, ratio_of, token_models
 from ._samples import resampled_method
@@ -53,6 +54,7 @@ def compare(
     by: Any = None,
     strata: Any = None,
     average: Average = "micro",
+    judge: Any = None,
     nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
@@ -87,6 +89,7 @@ def compare(
     by: Any = None,
     strata: Any = None,
     average: Average = "micro",
+    judge: Any = None,
     nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
@@ -126,6 +129,9 @@ def compare(
       one-sided D* - D >= D or <= D. ``new`` and ``baseline`` hold the columns of one model, such as counts ``[n, 10]``.
       (sacreBLEU's ``--paired-bs`` compares abs(D*) less its mean with abs(D), and rejects 11 % of true hypotheses at
       5 %.)
+    - With ``judge`` (either kind): labels of few rows and a judge's scores of all: the prediction-powered mean of the
+      labels' differences (see :func:`steelyard.estimate`), with the judge's scores of the differences, and p by its t.
+      ``wins``, ``losses`` and ``ties`` count labelled rows. Where lambda is 0 it is the comparison of these alone.
     - With ``by``: each group is a comparison of its own rows; p-values are adjusted for the number of groups.
     - Without ``baseline``: with S the sum and Q the sum of squares of a pair's differences (of the cluster sums, where
       there are ``clusters``), all claims "i is better than j" are tested by S/sqrt(Q), an increasing function of
@@ -208,6 +214,10 @@ def compare(
     average : {"micro", "macro"}
         With ``strata``: ``"micro"`` is the mean difference of all rows, ``"macro"`` the mean of the strata's mean
         differences, in which every stratum counts once.
+    judge : array of numbers [n], or mapping {"new": array [n], "baseline": array [n]}, optional
+        Where few rows have labels (``new`` and ``baseline`` hold NaN elsewhere): a judge's scores of every row, of both
+        models, or of the difference, such as the preference of a judge that saw both. Rows with a label of one model
+        alone count as unlabelled; ``difference.detail["half_labelled"]`` says how many. One model, paired rows.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out a row where either score is NaN or null, and counts it in ``difference.left_out``.
     confidence_level : float
@@ -290,30 +300,38 @@ def compare(
     >>> nll = [[2.0, 1.5], [3.0, 0.5], [2.5, 1.0]]
     >>> print(sy.compare([[1.9, 1.5], [2.7, 0.4], [2.4, 1.0]], baseline=nll, statistic="perplexity").ratio)
     0.90 [0.73, 1.12] (95 %, clustered t, n = 6, 3 clusters)
+    >>> nan = float("nan")
+    >>> new = [0.9, 0.8, 1, 0.4, 0.7, 0.9, 0.6, 0.8] + [nan] * 8
+    >>> base = [0.7, 0.8, 0.6, 0.5, 0.4, 0.8, 0.1, 0.7] + [nan] * 8
+    >>> print(sy.compare(new, baseline=base, judge=[4, 1, 7, -2, 6, 2, 8, 1, 3, 5, 0, 4, 6, -1, 7, 2]))
+    new - baseline: 0.18 [0.07, 0.29] (95 %, prediction-powered t, n = 16)
+      p = 0.00298 (prediction-powered t), 6 wins, 1 losses, 1 ties
     >>> print(sy.compare([1] * 56 + [0] * 14, baseline=[1] * 48 + [0] * 32, paired=False))
     new - baseline: 0.20 [0.05, 0.33] (95 %, Newcombe, n = 150)
       p = 0.00845 (Fisher mid-p), unpaired: 70 rows against 80
     """
     confidence, ids = confidence_of(confidence_level, alternative), stratum_ids(strata, average)
     named = choice(statistic, "statistic", STATISTICS)
-    _check_adjustment(adjust, shared=named == "mean" and bool(paired) and by is None and strata is None)
+    check_adjustment(adjust, shared=named == "mean" and bool(paired) and by is None and strata is None)
     higher_is_better = (
         named not in LOWER_IS_BETTER if higher_is_better is None else flag(higher_is_better, "higher_is_better")
     )
     other_rows = {
         f"with statistic={named!r}": named != "mean", "without a baseline": baseline is None and _several(new),
         "with clusters": clusters is not None, "with strata": strata is not None,
+        "with judge=": judge is not None,
     }  # fmt: skip
     resampled = resampled_method(n_resamples, method, paired=flag(paired, "paired"))
     asked = asked_of(method if resampled is None else None, test, paired=paired, other_rows=other_rows)
-    if named != "mean":
+    if judge is not None or named != "mean":
         return _other_than_means(
             named, new, baseline, confidence, paired=paired, where=where, clusters=clusters, per=per, by=by, strata=ids,
-            nan_policy=nan_policy, higher=higher_is_better, adjust=adjust, progress=reporter(progress),
+            judge=judge, asked=asked, nan_policy=nan_policy, higher=higher_is_better, adjust=adjust,
+            progress=reporter(progress),
         )  # fmt: skip
-    _no_groups("statistic='perplexity'", "the mean of scores counts rows", per=per)
+    no_groups("statistic='perplexity'", "the mean of scores counts rows", per=per)
     if baseline is None and _several(new):
-        _check_for_ranks(confidence, adjust, paired=paired, by=by, strata=strata)
+        check_for_ranks(confidence, adjust, paired=paired, by=by, strata=strata)
         aligned(new=new, where=where, clusters=clusters)
         found = columns(new, "new")
         selection = Selection(where, clusters, nan_policy, found.left_out)
@@ -327,7 +345,7 @@ def compare(
         _gather, names=names, baseline=base_name, higher=higher_is_better, adjust=adjust, many=found.many
     )
     if not paired:
-        _no_groups("paired rows", "compare the rows of each group or stratum on their own", by=by, strata=strata)
+        no_groups("paired rows", "compare the rows of each group or stratum on their own", by=by, strata=strata)
         table = frame(new)
         given = baseline if table is None or base_name is None else table[base_name]
         of_sides = unpaired(
@@ -386,24 +404,34 @@ def _other_than_means(
     per: Any,
     by: Any,
     strata: Any,
+    judge: Any,
+    asked: Asked,
     nan_policy: NanPolicy,
     higher: bool,
     adjust: str | None,
     progress: OnProgress,
 ) -> Comparison:
-    """Compare another statistic of models on the same rows, or their perplexities on the same tokens."""
+    """Compare another statistic of models, their perplexities on the same tokens, or few labels with a judge's help."""
+    if judge is not None:
+        check_for_judge(statistic, baseline, paired=paired, by=by, per=per, strata=strata)
+        aligned(new=new, baseline=baseline, where=where, clusters=clusters, judge=judge)
+        selection = Selection(where, clusters, nan_policy)
+        pair, base_name, names = _with_judge(
+            new, baseline, judge, selection, asked=asked, confidence=confidence, progress=progress
+        )
+        return _gather([pair], names, base_name, higher=higher, adjust=adjust, many=names is not None)
     tokens = statistic == "perplexity"
-    _no_groups('statistic="mean"', f"compare the {'tokens' if tokens else 'rows'} of each group on their own", by=by)
+    no_groups('statistic="mean"', f"compare the {'tokens' if tokens else 'rows'} of each group on their own", by=by)
     if not paired:
         fix = "score the same tokens by both" if tokens else "compare the same rows"
         raise value_error("paired", f"True with statistic={statistic!r}", "False", fix)
     if tokens:
-        _no_groups('statistic="mean"', "compare the tokens of each group on their own", strata=strata)
+        no_groups('statistic="mean"', "compare the tokens of each group on their own", strata=strata)
         return _perplexities(
             new, baseline, confidence, where=where, clusters=clusters, per=per, nan_policy=nan_policy, higher=higher,
             adjust=adjust, progress=progress,
         )  # fmt: skip
-    _no_groups("statistic='perplexity'", "only tokens are counted in other units", per=per)
+    no_groups("statistic='perplexity'", "only tokens are counted in other units", per=per)
     baseline_of(statistic, baseline)
     aligned(new=new, baseline=baseline, where=where, clusters=clusters)
     selection = Selection(where, clusters, nan_policy, {}, strata=strata)
@@ -416,6 +444,31 @@ def _other_than_means(
         for of in models.items()
     ]
     return _gather(pairs, names, base_name, higher=higher, adjust=adjust, many=names is not None)
+
+
+def _with_judge(
+    new: Any,
+    baseline: Any,
+    judge: Any,
+    selection: Selection,
+    *,
+    asked: Asked,
+    confidence: Confidence,
+    progress: OnProgress,
+) -> tuple[Pair, str | None, tuple[str, ...] | None]:
+    """One model compared with the baseline by few labels; the names of both."""
+    models, base_name, base = _split(new, baseline)
+    items = list((found := columns(models, "new")).items)
+    base_label = "baseline" if base_name is None else f"new[{base_name!r}]"
+    if len(items) > 1:
+        raise value_error("new", f"one model with {keyword('judge')}", f"{len(items)} models", "compare one at a time")
+    ((name, values),) = items
+    if len(values) != len(base):
+        fix = "rows without a label have NaN there"
+        raise value_error(name, f"{len(base)} labels, as {base_label} has", str(len(values)), fix)
+    sides = ((name, values), (base_label, base))
+    pair = judged_pair(*sides, judge, selection, asked=asked, confidence=confidence, progress=progress)
+    return pair, base_name, found.names
 
 
 def _perplexities(
@@ -445,35 +498,6 @@ def _several(new: Any) -> bool:
     if (named := frame(new)) is not None:
         return len(named) > 1
     return isinstance(new, np.ndarray | list) and np.ndim(new) == 2 and np.shape(new)[1] > 1
-
-
-def _check_for_ranks(confidence: Confidence, adjust: str | None, *, paired: bool, **groups: Any) -> None:
-    """Refuse what has no meaning where all models are compared with each other."""
-    if not paired:
-        expected = "True where models are ranked, which needs pairs of the same rows"
-        raise value_error("paired", expected, "False", "pass a baseline")
-    _no_groups("a baseline to compare with", "ranks are of all rows together", **groups)
-    choice(confidence.alternative, "alternative", ("two-sided",))
-    if adjust != "holm":
-        expected, fix = "'holm' where no baseline is given", "ranks hold for all pairs together"
-        raise value_error("adjust", expected, repr(adjust), fix)
-
-
-def _check_adjustment(adjust: str | None, *, shared: bool) -> None:
-    """Refuse an unknown adjustment, and one by shared sign flips where the models share none."""
-    if adjust is None:
-        return
-    alone = names_in("adjust.method")
-    if choice(adjust, "adjust", (*alone, *JOINT)) in JOINT and not shared:
-        expected = f"one of {', '.join(alone)} but for pairs of scores without by and strata"
-        raise value_error("adjust", expected, repr(adjust))
-
-
-def _no_groups(expected: str, fix: str, **words: Any) -> None:
-    """Refuse keywords that a kind of comparison does not have."""
-    for name, value in words.items():
-        if value is not None:
-            raise value_error(name, expected, f"{keyword(name)} without", fix)
 
 
 def _split(new: Any, baseline: Any) -> tuple[Any, str | None, Array]:

@@ -17,8 +17,9 @@ from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of
 from .._progress import OnProgress, Progress, reporter
 from .._rows import Rows, Selection
 from .._strata import Average, stratum_ids
-from ..errors import value_error
+from ..errors import keyword, shown, value_error
 from ._independence import TESTED, TESTS, independent
+from ._judged import judged
 from ._ordered import SORTED, of_sorted
 from ._ratio import ratio
 from ._statistics import Chosen, Statistic, chosen, column_names, is_of_sums, of_sums_by_name, several_columns
@@ -39,6 +40,8 @@ def estimate(
     by: Any = None,
     strata: Any = None,
     average: Average = "micro",
+    judge: Any = None,
+    judge_mean: Any = None,
     nan_policy: NanPolicy = "raise",
     method: str | None = None,
     test: str | None = None,
@@ -68,6 +71,13 @@ def estimate(
       (m_h - m) (n_g - N_h/G_h)/sqrt(1 - 1/G_h), whose second term is 0 for clusters of one size. V = sum v_h, and t
       has V^2/sum (v_h^2/df_h) degrees of freedom (Satterthwaite), df_h those of the stratum's clusters. For 0/1 values
       Wilson's interval with p (1 - p)/V rows and that t;
+    - with ``judge``, labels x of n rows (NaN elsewhere) and a judge's scores f of all rows: the prediction-powered
+      mean m = mean x - lambda D, D the mean of f over the labelled rows less that over the others. With a_g, b_g, c_g
+      the residuals r_g/(n sqrt(1 - f_g)) of a cluster's (or row's) labels, of their scores, and of its other scores (of
+      theirs), lambda = sum a_g (b_g - c_g) / S, S = sum (b_g - c_g)^2, makes V smallest (power tuning); V = sum (a_g -
+      lambda (b_g - c_g))^2 d/(d - 1) (1 + D^2/(d S)), which counts the error of lambda, and t has d - 1 degrees of
+      freedom, d Satterthwaite's of the sum. With ``judge_mean``, D is the mean of f less that number, and c_g = 0. For
+      0/1 labels Wilson's interval with m (1 - m)/V rows (at least the labelled ones) and that t;
     - graded values (or cluster means) that are all equal, or differ by rounding alone, show no spread, but that does
       not make their mean certain. Where all n of them lie in [0, 1] the interval is [m (1 - q), m + q (1 - m)],
       q = z^2/(n + z^2) (Wilson's upper limit for 0 of n); elsewhere there is no interval;
@@ -161,6 +171,13 @@ def estimate(
     average : {"micro", "macro"}
         With ``strata``: ``"micro"`` is the statistic of all rows, in which a stratum counts as much as its rows (or
         their weights); ``"macro"`` is the mean of the strata's statistics, in which every stratum counts once.
+    judge : array of numbers [n], optional
+        A cheap score of every row, such as that of a judge model or of a metric, for the mean of labels that few rows
+        have: ``x`` holds NaN or null where a row has none (whatever ``nan_policy`` says). Which rows have a label must
+        be chance. The scores may be on any scale, and may fall where labels rise. Not with ``strata``.
+    judge_mean : float, optional
+        The mean of the judge's scores over the population, where that is known exactly: f is then a control variate.
+        Rows without a label are left out, counted under ``no label``.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, counted in ``left_out`` under ``nan``, and rows without an id
         in ``by`` or ``strata``, counted under ``no group`` or ``no stratum``.
@@ -196,8 +213,12 @@ def estimate(
         (sum w)^2 / sum w^2 for graded values with weights; for 0/1 values with clusters or weights it is the number of
         rows in Wilson's interval. ``detail["df"]`` holds the degrees of freedom. With m groups in ``by``,
         ``detail["simultaneous_low"]`` and ``["simultaneous_high"]`` hold the limits at 1 - alpha/m, which hold for all
-        groups at once; ``left_out`` of a group counts its own rows and all rows without a group. The rounding error of
-        the mean is below 2^-40 of mean |x| for up to 10^9 rows of any dtype.
+        groups at once; ``left_out`` of a group counts its own rows and all rows without a group. With ``judge``,
+        ``detail`` has ``"lambda"``, ``"n_labelled"`` and ``"effective_labels"``: how many labels alone would tell as
+        much, n times the variance of their mean over V. Where lambda is 0 (every row has a label, fewer than five have
+        one or none, scores or labels that do not vary, graded labels that the scores give exactly) the result is that
+        of the labels alone, and ``reason`` says why. The rounding error of the mean is below 2^-40 of mean |x| for up
+        to 10^9 rows of any dtype.
 
     Raises
     ------
@@ -208,7 +229,8 @@ def estimate(
         shapes that do not match; for a sum of y that is 0; for columns that the statistic does not take, or of which
         it has no value (a precision without a predicted one, a correlation of a constant); for ``"cr3"`` and
         ``"wild"`` without clusters, with strata or with clusters of two kinds, and for ``"wild"`` with more than 20 of
-        them; for clusters of two kinds with strata; and for unknown options.
+        them; for clusters of two kinds with strata; for a labelled row without a judge's score (unless omitted), and
+        no label at all; and for unknown options.
 
     Notes
     -----
@@ -239,9 +261,18 @@ def estimate(
         counts = metric._extract_corpus_statistics(hypotheses, [references])
         sy.estimate(counts, "bleu", clusters=document)
 
+    A judge that was right about all of 20 labels may be wrong about one row in ten. For 0/1 labels V is therefore at
+    least q/(2 u), with u the labelled rows (one more than the degrees of freedom of their clusters) and q =
+    z^2/(u + z^2): half of Wilson's upper limit for 0 of u is the share missed by 1. ``ppi_py`` takes lambda from [0, 1]
+    by the pooled variance of the scores, divides by n and has normal limits: with 20 labels its 95 % interval covers
+    92 % for normal values, and 52 to 85 % for 0/1 labels of which the judge takes some wrong ones for right; this one
+    95 % and 97 to 99 %. Where the same clusters have rows with and without a label, the scores cannot tell what is
+    special about these clusters: label rows of more clusters rather than more rows of each.
+
     Sources: Bell and McCaffrey, Survey Methodology 28 (2002); Cameron, Gelbach and Miller, Journal of Business and
     Economic Statistics 29 (2011), and for ``"wild"`` Review of Economics and Statistics 90 (2008); Miller, "Adding
-    error bars to evals", arXiv 2411.00640.
+    error bars to evals", arXiv 2411.00640; Angelopoulos et al., "Prediction-powered inference", Science 382 (2023), and
+    Angelopoulos, Duchi and Zrnic, "PPI++", arXiv 2311.01453.
 
     Examples
     --------
@@ -267,6 +298,10 @@ def estimate(
     0.89 [0.09, 1.00] (95 %, DeLong, n = 6)
     >>> print(sy.estimate([0.5] * 20), sy.estimate([7.0] * 20).low)
     0.500 [0.419, 0.581] (95 %, no spread, n = 20) None
+    >>> nan, judge = float("nan"), [3, 9, 4, 8, 2, 7, 9, 3, 8, 6, 2, 9, 8, 7, 3, 8]
+    >>> e = sy.estimate([0.2, 0.9, 0.5, 0.7, 0.3, 0.8] + [nan] * 10, judge=judge)
+    >>> print(e, round(e.detail["lambda"], 3), round(e.detail["effective_labels"], 1))
+    0.61 [0.44, 0.79] (95 %, prediction-powered t, n = 16) 0.06 12.9
     >>> print(sy.estimate({"old": np.arange(10.0), "new": np.arange(10.0) + 1}))
     old  4.5 [2.3, 6.7] (95 %, t, n = 10)
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)
@@ -281,7 +316,8 @@ def estimate(
         raise value_error(
             "clusters", f"one kind for statistic={str(statistic)!r}", f"{len(clusters)} in a mapping", fix
         )
-    aligned(x=x, where=where, weights=weights, clusters=clusters, by=by, strata=strata)
+    _for_judge(statistic, judge, method=method, judge_mean=judge_mean)
+    aligned(x=x, where=where, weights=weights, clusters=clusters, by=by, strata=strata, judge=judge)
     on_progress = reporter(progress)
     if test is not None:
         choice(test, "test", tuple(TESTS))
@@ -289,12 +325,26 @@ def estimate(
     select = partial(
         Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average), levels=True
     )
+    if judge is not None:
+        return judged(x, judge, judge_mean, select, confidence=confidence, on_progress=on_progress)
     found = closed_form.answer(x, select, confidence, how, on_progress)
     if test is None:
         return found
     pair = several_columns(x, chosen(statistic).name)
     rows = select().rows("x", *pair.values())
     return independent(found, pair, rows, confidence, test=test, progress=on_progress)
+
+
+def _for_judge(statistic: object, judge: Any, *, method: str | None, judge_mean: Any) -> None:
+    """Refuse what does not go with a judge, and what goes with one alone."""
+    if judge is None:
+        if judge_mean is not None:
+            raise value_error("judge_mean", f"None without {keyword('judge')}", shown(judge_mean))
+        return
+    if str(chosen(statistic)) != "mean":
+        raise value_error("judge", "None but for statistic='mean'", f"a judge with {str(chosen(statistic))!r}")
+    if method is not None:
+        raise value_error("method", f"None with {keyword('judge')}, which has one kind of interval", repr(method))
 
 
 def _testable(statistic: object, test: str, **groups: Any) -> None:
