@@ -183,6 +183,10 @@ ALONE: dict[str, tuple[np.ndarray, np.ndarray, dict[str, Any], str]] = {
     "one cluster without": (SOME, MANY, {"clusters": np.minimum(np.arange(40), 20)}, "fewer than 5 rows without"),
     "a constant judge": (SOME, np.full(40, 0.1), {}, "the judge's scores of the labelled rows do not vary"),
     "constant with labels": (SOME, np.where(np.isnan(SOME), MANY, 0.1), {}, "the judge's scores of the labelled rows"),
+    "clusters of equal scores": (SOME, np.arange(40) % 2, {"clusters": np.arange(40) // 2}, "scores of the labelled rows"),
+    "clusters of equal labels": (
+        np.where(np.arange(40) < 20, np.arange(40) % 2 / 10, NAN), MANY, {"clusters": np.arange(40) // 2}, "the labels do not",
+    ),
     "equal labels": (np.where(np.isnan(SOME), NAN, 0.3), MANY, {}, "the labels do not vary"),
     "equal answers": (np.where(np.isnan(SOME), NAN, 1.0), MANY, {}, "the labels do not vary"),
     "a judge that is always right": (SOME, np.where(np.isnan(SOME), MANY, 3 - 2 * SOME), {}, "all labels exactly"),

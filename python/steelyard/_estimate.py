@@ -70,6 +70,7 @@ class Estimate(Result):
     n_effective : float or ndarray or None
         The effective sample size where clusters, weights or ties make it differ from n: for 0/1 values, the number of
         independent rows that would carry as much information; for graded values with weights, (sum w)^2 / sum w^2.
+        With a judge of graded labels, the number of labels that would alone carry as much.
     n_clusters : int or None
         The number of clusters, where rows were clustered.
     method, reason : str or tuple of str

@@ -177,6 +177,11 @@ class Confidence(NamedTuple):
         return {"confidence_level": self.level, "alternative": self.alternative}
 
     @property
+    def tail(self) -> float:
+        """The probability beyond a limit."""
+        return (1.0 - self.level) / (2.0 if self.alternative == "two-sided" else 1.0)
+
+    @property
     def sides(self) -> tuple[Literal["low", "high"], ...]:
         """The limits that the alternative asks for; the other one is where the range of the values ends."""
         if self.alternative == "two-sided":

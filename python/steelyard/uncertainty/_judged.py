@@ -90,13 +90,8 @@ def variance_of(of: Tuned, confidence: Confidence, *, bounded: bool) -> float:
     """
     if not bounded:
         return of.variance
-    z = _core.normal_quantile(_tail(confidence))
+    z = _core.normal_quantile(confidence.tail)
     return max(of.variance, z * z / (of.units + z * z) / (2.0 * of.units))
-
-
-def _tail(confidence: Confidence) -> float:
-    """The probability beyond a limit."""
-    return (1.0 - confidence.level) / (2.0 if confidence.alternative == "two-sided" else 1.0)
 
 
 def estimate_of(
@@ -104,7 +99,7 @@ def estimate_of(
 ) -> Estimate:
     """The tuned mean with Student's limits, or for 0/1 ``answers`` Wilson's."""
     variance = variance_of(of, confidence, bounded=bounded)
-    error, t = math.sqrt(variance), -_core.t_quantile(_tail(confidence), of.df)
+    error, t = math.sqrt(variance), -_core.t_quantile(confidence.tail, of.df)
     value, effective = of.value, part.n_labelled * of.alone / variance
     low, high, least, most = value - t * error, value + t * error, -math.inf, math.inf
     n_effective = effective

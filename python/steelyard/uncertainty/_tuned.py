@@ -13,6 +13,7 @@ from .._columns import Array, Mask
 from .._intervals import Column
 from .._levels import Clusters
 from .._rows import Rows, is_nan
+from ._exact import exact_sum
 
 __all__ = ["NO_LABEL", "Labelled", "Tuned", "labelled", "tuned"]
 
@@ -116,7 +117,15 @@ def tuned(of: Labelled, own: Column, scores: Column, *, known: float | None, bou
     if mine.df < (FEWEST - 1) * (1.0 - ROUNDING):
         return FEW.format(fewest=FEWEST, what="labels")
     a, b = mine.residuals
-    if not bounded and _sum(_square(a - _sum(a * b) / _sum(b * b) * b)) <= ROUNDING * ROUNDING * _sum(a * a):
+    units = mine.df + 1.0
+    for what, of_units, step in (
+        ("the labels", a, own.step),
+        ("the judge's scores of the labelled rows", b, scores.step),
+    ):
+        if exact_sum(of_units * of_units) * units <= 16.0 * step * step:  # clusters of one mean, but for rounding
+            return STILL.format(what=what)
+    left = a - exact_sum(a * b) / exact_sum(b * b) * b
+    if not bounded and exact_sum(left * left) <= ROUNDING * ROUNDING * exact_sum(a * a):
         return EXACT
     theirs = None
     if known is None:
@@ -139,27 +148,31 @@ def _least_variance(
     ``least`` is the smallest variance that the judge's mean score of the rows without a label may have.
     """
     a, b = mine.residuals
-    other, cc, ac, bc = known, 0.0, 0.0, 0.0
-    if theirs is not None:
+    if theirs is None:
+        assert known is not None
+        apart, more, c, shared = mine.means[1] - known, 0.0, np.zeros(1), 0.0
+    else:
         (c,), (other,) = theirs.residuals, theirs.means
-        cc = max(_sum(c * c), least)
-        if clustered:  # else no row is in both parts
-            ac, bc = _sum(a * c), _sum(b * c)
-    assert other is not None
-    apart, spread = mine.means[1] - other, _sum(b * b) - 2.0 * bc + cc
-    weight = (_sum(a * b) - ac) / spread if spread > 0.0 else 0.0
+        apart, more = mine.means[1] - other, max(least - exact_sum(c * c), 0.0)
+        shared = _cross(mine.shares, theirs.shares) if clustered else 0.0  # else no row is in both parts
+    both = theirs is not None and clustered
+    cc, ac, bc = exact_sum(c * c) + more, exact_sum(a * c) if both else 0.0, exact_sum(b * c) if both else 0.0
+    spread = exact_sum(b * b) - 2.0 * bc + cc
+    weight = (exact_sum(a * b) - ac) / spread if spread > 0.0 else 0.0
     if weight == 0.0:
         return STILL.format(what="the judge's scores with the labels")
-    left, right = _sum(_square(a - weight * b)), weight * weight * cc
-    variance = left + right + 2.0 * weight * (ac - weight * bc)
+    own = a - weight * b
+    left, right = exact_sum(own * own), weight * weight * cc
+    own = own + weight * c if both else own
+    variance = exact_sum(own * own) + weight * weight * (more if both else cc)
+    if variance <= 0.0:
+        return EXACT
     tails = left * left / mine.df
-    if theirs is not None:
-        shared = _cross(mine.shares, theirs.shares) if clustered else 0.0
-        tails += right * right / theirs.df + 2.0 * left * right * shared
+    tails += 0.0 if theirs is None else right * right / theirs.df + 2.0 * left * right * shared
     df = (left + right) * (left + right) / tails
     # The weight costs a degree of freedom, and its error moves the mean by as much as the judge's means lie apart.
     variance *= df / (df - 1.0) * (1.0 + apart * apart / (spread * df))
-    return Tuned(mine.means[0] - weight * apart, variance, df - 1.0, weight, _sum(a * a), mine.df + 1.0)
+    return Tuned(mine.means[0] - weight * apart, variance, df - 1.0, weight, exact_sum(a * a), mine.df + 1.0)
 
 
 def _part(rows: Rows, clusters: Clusters | None, *columns: Floats) -> _Part:
@@ -175,11 +188,11 @@ def _part(rows: Rows, clusters: Clusters | None, *columns: Floats) -> _Part:
             sums, sizes = _core.cluster_sums(
                 x, clusters.codes, clusters=clusters.total, shift=shift, weights=rows.weights
             )
-        total = _sum(sizes)
+        total = exact_sum(sizes)
         shares = sizes / total
         if float(shares.max()) == 1.0:  # one cluster alone has no spread
             return _Part([], [], shares, 0.0)
-        beyond = _sum(sums) / total
+        beyond = exact_sum(sums) / total
         means.append(shift + beyond)
         residuals.append((sums - beyond * sizes) / total / np.sqrt(1.0 - shares))
         df = 1.0 / _cross(shares, shares)
@@ -203,14 +216,5 @@ def _cross(f: Floats, h: Floats) -> float:
     Such a matrix has the shares f on its diagonal and -f_g f_k/sqrt((1 - f_g)(1 - f_k)) elsewhere (times the variance).
     """
     both = f * h / np.sqrt((1.0 - f) * (1.0 - h))
-    total = _sum(both)
-    return _sum(f * h) + total * total - _sum(both * both)
-
-
-def _square(x: Floats) -> Floats:
-    return x * x
-
-
-def _sum(x: Floats) -> float:
-    """The sum, of which only the last step is rounded."""
-    return _core.exact_mean(x) * len(x)
+    total = exact_sum(both)
+    return exact_sum(f * h) + total * total - exact_sum(both * both)

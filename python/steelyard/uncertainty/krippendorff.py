@@ -18,6 +18,7 @@ from .._options import Alternative, Confidence, choice, confidence_of
 from .._rows import Rows, Selection, nonzero
 from .._strides import coded
 from ..errors import type_error, value_error
+from ._exact import exact_sum
 
 __all__ = ["krippendorff_alpha"]
 
@@ -196,19 +197,19 @@ def _alpha(of: _Ratings, metric: str) -> _Found:
     if metric == "nominal":
         around, squared = n - counts, lambda i, j: (i != j).astype(np.float64)
     elif metric == "ratio":
-        around = np.array([_sum(counts * _relative(value, of.values)) for value in of.values.tolist()])
+        around = np.array([exact_sum(counts * _relative(value, of.values)) for value in of.values.tolist()])
 
         def squared(i: Codes, j: Codes) -> Floats:
             return _relative(of.values[i], of.values[j])
     else:
-        sums = (_sum(counts * placed), _sum(counts * placed * placed))
+        sums = (exact_sum(counts * placed), exact_sum(counts * placed * placed))
         around = n * placed * placed - 2.0 * placed * sums[0] + sums[1]
 
         def squared(i: Codes, j: Codes) -> Floats:
             return (placed[i] - placed[j]) * (placed[i] - placed[j])
 
-    within, all_pairs = of.pairs(squared), _sum(counts * around)
-    total = _sum(within)
+    within, all_pairs = of.pairs(squared), exact_sum(counts * around)
+    total = exact_sum(within)
     if not np.isfinite((total, all_pairs)).all():
         raise _intervals.too_large("ratings", f"values from {of.values[0]:g} to {of.values[-1]:g}")
     along, of_pairs = within, 2.0 * around
@@ -224,7 +225,7 @@ def _placed(of: _Ratings, counts: Floats, metric: str) -> Floats:
     """Where the values lie: at their mean ranks, or at their distance from the mean."""
     if metric == "ordinal":
         return np.cumsum(of.counts) - counts / 2.0
-    return of.values - _sum(counts * of.values) / _sum(counts) if metric == "interval" else of.values
+    return of.values - exact_sum(counts * of.values) / exact_sum(counts) if metric == "interval" else of.values
 
 
 def _relative(c: Any, k: Any) -> Floats:
@@ -243,17 +244,13 @@ def _of_ranks(of: _Ratings, ranks: Floats, counts: Floats) -> tuple[Floats, Floa
                 both = (first >= 0) & (second >= 0)
                 gap = (ranks[first[both]] - ranks[second[both]]) / (of.many[both] - 1)
                 apart += np.bincount(first[both], gap, len(ranks))
-    n, middle = _sum(counts), _sum(counts * ranks)
+    n, middle = exact_sum(counts), exact_sum(counts * ranks)
     return _above(apart), _above(counts * (n * ranks - middle))
 
 
 def _above(x: Floats) -> Floats:
     """Four times the sum of the entries above each one, and half of its own."""
     return 4.0 * (np.cumsum(x[::-1])[::-1] - x / 2.0)
-
-
-def _sum(x: Floats) -> float:
-    return _core.exact_mean(x) * len(x)
 
 
 def _estimate(found: _Found, rows: Rows, confidence: Confidence) -> Estimate:
@@ -271,9 +268,9 @@ def _estimate(found: _Found, rows: Rows, confidence: Confidence) -> Estimate:
     )  # fmt: skip
     if total < 2:
         return value
-    tail, df = (1.0 - confidence.level) / (2.0 if confidence.alternative == "two-sided" else 1.0), float(total - 1)
+    tail, df = confidence.tail, float(total - 1)
     away = slopes - _core.exact_mean(slopes)
-    error = float(np.sqrt(_sum(away * away) * total / df))
+    error = float(np.sqrt(exact_sum(away * away) * total / df))
     method, reason = value.method, f"linearised alpha{among}"
     if found.observed == 0.0:
         z = _core.normal_quantile(tail)

@@ -271,7 +271,7 @@ class _Many:
 
 
 def _result(many: _Many, replicates: Floats, method: str, confidence: Confidence, seed: int) -> BootstrapResult:
-    tail = (1 - confidence.level) / (2 if confidence.alternative == "two-sided" else 1)
+    tail = confidence.tail
     levels: tuple[Any, Any] = (tail, 1 - tail)
     ordered = np.sort(replicates, axis=-1, kind="stable")
     if method == "bca":
