@@ -5,7 +5,7 @@ from __future__ import annotations
 import doctest
 import re
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -166,6 +166,21 @@ def test_a_useful_judge_is_worth_labels() -> None:
     assert got.n_effective == got.detail["effective_labels"]
 
 
+def test_labels_that_chance_did_not_choose_are_doubted() -> None:
+    labels, scores, _ = sets(40, 400)
+    got = sy.estimate(labels, judge=scores)
+    has = ~np.isnan(labels)
+    spread = scores[has].var(ddof=1) / 40 + max(scores[~has].var(ddof=1), scores.var(ddof=1)) / 400
+    assert got.detail["apart"] == pytest.approx((scores[has].mean() - scores[~has].mean()) / np.sqrt(spread), rel=1e-3)
+    assert "chance" not in got.reason
+    best = np.where(scores > np.sort(scores)[-40], np.nan_to_num(labels), NAN)
+    doubted = sy.estimate(best, judge=scores).reason
+    assert re.search(
+        r"; the labelled rows have a mean score \d+\.\d standard errors from that of the others: were", doubted
+    )
+    assert "standard errors from judge_mean" in sy.estimate(labels[:40], judge=scores[:40], judge_mean=9.0).reason
+
+
 NUMBERS = ("value", "standard_error", "low", "high", "n", "n_clusters", "n_effective", "method", "confidence_level")
 MANY, FEW = np.arange(40) % 10 / 10, np.where(np.arange(40) < 4, np.arange(40) / 4.0, NAN)
 SOME = np.where(np.arange(40) < 20, (np.arange(40) * 7) % 5 / 4, NAN)
@@ -313,6 +328,14 @@ def test_a_comparison_is_the_mean_of_the_differences() -> None:
     assert got.verdict(0.5) in ("better", "not_worse")
     with pytest.raises(ValueError, match=r"^margin: expected less than 1"):
         got.verdict(1.5)
+
+    class Matched(dict[str, Any]):
+        """Scores of records, which know how many rows could not be matched."""
+
+        left_out: ClassVar = {"unmatched": 3}
+
+    matched = sy.compare(Matched(m=new, b=base), baseline="b", judge=of_new - of_base)
+    assert matched.difference.left_out == {"unmatched": 3}
     named = sy.compare({"m": new, "b": base}, baseline="b", judge=of_new - of_base, clusters=np.arange(450) // 3)
     assert (named.names, named.baseline) == (("m",), "b")
     assert named.difference.method == ("clustered prediction-powered t",)

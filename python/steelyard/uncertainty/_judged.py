@@ -21,6 +21,10 @@ from .._rows import Rows, Selection
 from ..errors import keyword, value_error
 from ._tuned import Labelled, Tuned, labelled, tuned
 
+RARE = 1e-3
+"""How rarely chance sets the judge's means as far apart as ``reason`` doubts."""
+DOUBT = "; the labelled rows have a mean score {apart:.1f} standard errors from {others}: were they chosen by chance?"
+
 __all__ = ["alone", "estimate_of", "judged", "refuse_designs", "scores_of", "summaries", "variance_of"]
 
 
@@ -111,16 +115,25 @@ def estimate_of(
     rows, clusters = used.count(part.labels), used.clusters
     scheme = "clustered " if clusters is not None else "weighted " if used.weights is not None else ""
     some = count(rows) if known else f"{count(part.n_labelled)} of {count(rows)}"
+    said = f"{kind} of {some} rows{' in clusters' if clusters is not None else ''}"
     return Estimate(
         value=value, standard_error=error, low=low if "low" in confidence.sides else least,
         high=high if "high" in confidence.sides else most, confidence_level=confidence.level, n=rows,
         n_effective=n_effective, n_clusters=None if clusters is None else clusters.total,
         method=f"{scheme}{'control variate' if known else 'prediction-powered'} {'Wilson' if answers else 't'}",
-        reason=f"{kind} of {some} rows{' in clusters' if clusters is not None else ''}", left_out=used.left_out,
+        reason=said + _doubt(of, known=known), left_out=used.left_out,
         detail={
-            "df": of.df, "lambda": of.weight, "n_labelled": float(part.n_labelled), "effective_labels": effective
+            "df": of.df, "lambda": of.weight, "n_labelled": float(part.n_labelled), "effective_labels": effective,
+            "apart": of.apart,
         },
     )  # fmt: skip
+
+
+def _doubt(of: Tuned, *, known: bool) -> str:
+    """What is said where the scores of the labelled rows are not those of a random part of the rows."""
+    if 2.0 * _core.t_sf(abs(of.apart), of.units - 1.0) >= RARE:
+        return ""
+    return DOUBT.format(apart=of.apart, others="judge_mean" if known else "that of the others")
 
 
 def _wilson(p: float, n: float, t: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,8 @@ class Tuned(NamedTuple):
     """The variance of the mean of the labels without the judge."""
     units: float
     """The number of labelled rows, or of clusters of one size that have as many degrees of freedom."""
+    apart: float
+    """The judge's mean score of the labelled rows less that of the others, in standard errors."""
 
 
 class _Part(NamedTuple):
@@ -172,7 +175,15 @@ def _least_variance(
     df = (left + right) * (left + right) / tails
     # The weight costs a degree of freedom, and its error moves the mean by as much as the judge's means lie apart.
     variance *= df / (df - 1.0) * (1.0 + apart * apart / (spread * df))
-    return Tuned(mine.means[0] - weight * apart, variance, df - 1.0, weight, exact_sum(a * a), mine.df + 1.0)
+    return Tuned(
+        mine.means[0] - weight * apart,
+        variance,
+        df - 1.0,
+        weight,
+        exact_sum(a * a),
+        mine.df + 1.0,
+        apart / math.sqrt(spread),
+    )
 
 
 def _part(rows: Rows, clusters: Clusters | None, *columns: Floats) -> _Part:

@@ -415,7 +415,7 @@ def _other_than_means(
     if judge is not None:
         check_for_judge(statistic, baseline, paired=paired, by=by, per=per, strata=strata)
         aligned(new=new, baseline=baseline, where=where, clusters=clusters, judge=judge)
-        selection = Selection(where, clusters, nan_policy)
+        selection = Selection(where, clusters, nan_policy, dict(getattr(new, "left_out", {})))
         pair, base_name, names = _with_judge(
             new, baseline, judge, selection, asked=asked, confidence=confidence, progress=progress
         )

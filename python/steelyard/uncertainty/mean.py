@@ -214,8 +214,9 @@ def estimate(
         rows in Wilson's interval. ``detail["df"]`` holds the degrees of freedom. With m groups in ``by``,
         ``detail["simultaneous_low"]`` and ``["simultaneous_high"]`` hold the limits at 1 - alpha/m, which hold for all
         groups at once; ``left_out`` of a group counts its own rows and all rows without a group. With ``judge``,
-        ``detail`` has ``"lambda"``, ``"n_labelled"`` and ``"effective_labels"``: how many labels alone would tell as
-        much, n times the variance of their mean over V. Where lambda is 0 (every row has a label, fewer than five have
+        ``detail`` has ``"lambda"``, ``"n_labelled"``, ``"effective_labels"``: how many labels alone would tell as much,
+        n times the variance of their mean over V, and ``"apart"``: D in standard errors, of which ``reason`` doubts
+        those that chance has once in a thousand times. Where lambda is 0 (every row has a label, fewer than five have
         one or none, scores or labels that do not vary, graded labels that the scores give exactly) the result is that
         of the labels alone, and ``reason`` says why. The rounding error of the mean is below 2^-40 of mean |x| for up
         to 10^9 rows of any dtype.
