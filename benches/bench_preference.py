@@ -1,4 +1,6 @@
-"""DPO: loss and gradients of a million pairs, and the metrics of a thousand settings; a policy on two million tokens."""
+"""DPO: loss and gradients of a million pairs, the metrics of a thousand settings, pairs scored from logits; a policy on
+two million tokens.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import numpy as np
 
 import steelyard as sy
 
-from .harness import Row, torch_with_threads
+from .harness import Row, read_once, torch_with_threads
 
 N = 1_000_000
 
@@ -129,6 +131,41 @@ def dpo_sweep() -> Row:
     )
 
 
+PAIRS, LENGTH, WORDS = 4, 512, 32_000
+
+
+def pair_scores() -> Row:
+    """Log-probabilities of 4 pairs of answers of 512 tokens from logits, f32 [8, 512, 32000]
+
+    The logits of 64 answers are 4 GiB; these, of half a gigabyte, have rows of the same width.
+    """
+    torch = torch_with_threads()
+    torch.manual_seed(0)
+    logits = 3 * torch.randn(2 * PAIRS, LENGTH, WORDS)
+    ids = torch.randint(0, WORDS, (2 * PAIRS, LENGTH))
+
+    def theirs() -> Any:
+        with torch.no_grad():
+            selected = torch.gather(logits, -1, ids.unsqueeze(-1)).squeeze(-1)
+            log_sums = torch.stack([torch.logsumexp(row, dim=-1) for row in logits])
+            return (selected - log_sums).sum(-1)
+
+    def agree(ours: Any, peer: Any) -> None:
+        np.testing.assert_allclose(ours, peer.numpy(), rtol=1e-5)
+
+    return Row(
+        work=f"log-probabilities of {PAIRS} pairs of answers from logits, f32 [{2 * PAIRS}, {LENGTH}, {WORDS}]",
+        ours=lambda: sy.token_scores(logits, ids).sequence_logprob,
+        peer=theirs,
+        against="TRL's `selective_log_softmax` and a sum, its lines written out",
+        package="torch",
+        at_least=6.0,
+        limit=read_once(logits.numpy()),
+        limit_bytes=logits.nbytes,
+        agree=agree,
+    )  # fmt: skip
+
+
 def grpo() -> Row:
     """GRPO with a reference: loss, gradient, clip share, ratio and divergences, 4,096 answers of up to 512 tokens, f32"""
     torch = torch_with_threads()
@@ -181,4 +218,4 @@ def grpo() -> Row:
     )
 
 
-ROWS = [dpo, dpo_bare, dpo_sweep, grpo]
+ROWS = [dpo, dpo_bare, dpo_sweep, pair_scores, grpo]

@@ -883,6 +883,13 @@ def _(n: int) -> Any:
     return uniform(n - n % 4, 0).reshape(-1, 4), np.tile(np.arange(4), (n // 4, 1))
 
 
+@row("preference.ranked_loss: one wide row", "preference.ranked_loss",
+     call=lambda d: sy.preference.ranked_loss(d[0], labels=d[1], loss="lipo"))  # fmt: skip
+def _(n: int) -> Any:
+    k = max(n // 100, 4)
+    return uniform(k, 0)[None], np.arange(k)[None] % 7
+
+
 @row("RankedLoss: means", "preference.RankedLoss", call=lambda s: repr(replace(s)))
 def _(n: int) -> Any:
     return sy.preference.ranked_loss(uniform(n - n % 4, 0).reshape(-1, 4), labels=np.tile(np.arange(4), (n // 4, 1)))

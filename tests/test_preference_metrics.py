@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import steelyard as sy
+from steelyard import _core
 from steelyard._registries import names
+from steelyard.preference.terms import settings_of, terms_of
 
 from .cases import normalish
 from .cases.preference import reads, scored
@@ -213,3 +215,51 @@ def test_a_result_with_weights_is_no_column_of_margins() -> None:
         sy.preference.length_controlled_accuracy(out, ([1, 2], [2, 1]))
     with pytest.raises(ValueError, match="a: expected a result without weights"):
         sy.preference.agreement(out, out)
+
+
+# -- what the core tells of whole columns ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [0, 4095, 4096, 5001])
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("divergence", ["reverse-kl", "forward-kl"])
+def test_the_largest_numbers_of_all_columns(place: int, single: bool, weighted: bool, divergence: Any) -> None:
+    n = 5002  # more than the core looks at together
+    given = [column.astype(np.float32 if single else np.float64) for column in columns(n)]
+    given[1][place] = -37.5  # a wrong margin beside all others
+    weights = 0.5 + np.arange(n) % 5 if weighted else None
+    terms = terms_of("dpo")
+    (setting,), _ = settings_of(terms, divergence, beta=0.3)
+    found = _core.preference_loss(
+        given, terms=terms.weights, parameters=setting, single=single, gradients=True,
+        beside={"lengths": None, "margin": None, "weights": weights},
+    )  # fmt: skip
+    assert found["largest"] == max(float(np.abs(column).max()) for column in given)
+    assert found["highest"] == float(found["losses"].max())
+    slopes = [np.abs(found[side]).astype(np.float64) for side in ("grad_chosen", "grad_rejected")]
+    slopes = slopes if weights is None else [slope / weights for slope in slopes]
+    of_scores = weighted or divergence != "reverse-kl"
+    assert found["steepest"] == (max(float(slope.max()) for slope in slopes) if of_scores else 0.0)
+
+
+def test_columns_of_several_types_have_their_own_steps() -> None:
+    pc, pr, rc, rr = columns()
+    mixed = sy.preference_loss(pc.astype(np.float32), pr, rc, rr)
+    assert mixed._steps["margin"] == (0.1 * 2.0 ** (int(np.floor(np.log2(-pc.min()))) - 23),)
+    assert sy.preference_loss(pc, pr, rc, rr)._steps["margin"] == (0.1 * float(np.spacing(np.abs(columns()).max())),)
+
+
+@pytest.mark.parametrize("value", [0.0, -np.inf, 0.5])
+def test_what_is_counted_is_found_wherever_it_stands(value: float) -> None:
+    read = [column - 1.0 for column in columns(4500)]
+    for place in (0, 127, 4095, 4096, 4499):
+        given = [column.copy() for column in read]
+        given[0][place] = given[2][place] = value
+        given[1][place] = value if value > 0.0 else given[1][place]
+        for margin in (None, np.zeros(4500)):  # one pass, and scores first
+            if value == 0.0:
+                assert sy.preference_loss(*given, margin=margin).empty == 1
+            else:
+                with pytest.raises(ValueError, match=f"index {place}"):
+                    sy.preference_loss(*given, margin=margin)

@@ -344,3 +344,18 @@ X, Y = [[-1.0, -2.0, -3.0]], [[2.0, 1.0, 0.0]]
 def test_what_is_refused(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_row_that_is_computed_in_steps_has_the_bits_of_one_that_is_not(loss: Any) -> None:
+    rng = np.random.default_rng(1)
+    x, labels = -30 * rng.random((3, 1000)), rng.integers(0, 7, (3, 1000))
+    near = ranked_loss(x, labels=labels, loss=loss)
+    more = np.pad(x, ((0, 0), (0, 100)), constant_values=-5.0)  # beyond the width from which on rows have steps
+    counts = np.pad(np.ones((3, 1000), bool), ((0, 0), (0, 100)))
+    far = ranked_loss(more, labels=np.pad(labels, ((0, 0), (0, 100))), loss=loss, where=counts)
+    assert far.losses.tobytes() == near.losses.tobytes()
+    assert np.ascontiguousarray(far.grad[:, :1000]).tobytes() == near.grad.tobytes()
+    assert not far.grad[:, 1000:].any()
+    assert (far.compared == near.compared).all()
+    assert float(far.reward_accuracy) == float(near.reward_accuracy)

@@ -575,6 +575,9 @@ class _Scored(TypedDict):
     saturated: int
     empty: int
     stretch: float
+    largest: float
+    highest: float
+    steepest: float
 
 class _Swept(TypedDict):
     mean: NDArray[np.float64]

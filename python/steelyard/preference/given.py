@@ -15,8 +15,8 @@ from ..errors import shown, type_error, value_error, warn
 from .terms import Terms
 
 __all__ = [
-    "COLUMNS", "as_columns", "blanked", "columns_given", "lengths_by_name", "margin_column", "step", "token_counts",
-    "warn_rounded", "whole_lengths",
+    "COLUMNS", "as_columns", "blanked", "columns_given", "lengths_by_name", "margin_column", "step", "step_at",
+    "token_counts", "warn_rounded", "whole_lengths",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -77,6 +77,8 @@ def token_counts(
     """
     found = whole_lengths(lengths_by_name(lengths), len(columns[0]), keep)
     for side, (place, counts) in enumerate(zip(("lengths[0]", "lengths[1]"), found, strict=True)):
+        if counts.min(initial=1.0) > 0:
+            continue
         for column, name in zip(columns[side::2], COLUMNS[side : len(columns) : 2], strict=True):
             bad = (counts == 0) & (to_float64(column) != 0)
             if bad.any():
@@ -93,9 +95,10 @@ def whole_lengths(named: dict[str, Any], n: int, keep: NDArray[np.bool_] | None)
         if len(counts) != n:
             raise value_error(place, f"{n} values, one per pair", str(len(counts)))
         counts = counts if keep is None else np.where(keep, counts, 1.0)
-        bad = ~((counts >= 0) & (counts == np.floor(counts)) & (counts < np.inf))
-        if bad.any():
-            i = int(np.argmax(bad))
+        # A NaN is the smallest and the largest number of its column, and neither comparison holds for it.
+        inside = counts.min(initial=0.0) >= 0 and counts.max(initial=0.0) < np.inf
+        if not (inside and np.array_equal(np.floor(counts), counts)):
+            i = int(np.argmin((counts >= 0) & (counts == np.floor(counts)) & (counts < np.inf)))
             raise value_error(place, "whole numbers of at least 0", f"{counts[i]} at index {i}")
         found.append(counts)
     return found[0], found[1]
@@ -134,7 +137,11 @@ def _digits(dtype: np.dtype[Any]) -> int:
 def step(column: NDArray[Any], dtype: np.dtype[Any]) -> float:
     """One unit in the last place, in ``dtype``, of the log-probability that is largest in absolute value."""
     values = to_float64(column) if column.dtype == np.uint16 else column
-    largest = max(float(values.max()), -float(values.min()))
+    return step_at(max(float(values.max()), -float(values.min())), dtype)
+
+
+def step_at(largest: float, dtype: np.dtype[Any]) -> float:
+    """The same where the largest absolute value is known."""
     return math.ldexp(1.0, math.frexp(largest)[1] - _digits(dtype)) if largest else 0.0
 
 

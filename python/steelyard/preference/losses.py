@@ -24,7 +24,6 @@ from .given import (
     columns_given,
     lengths_by_name,
     margin_column,
-    step,
     token_counts,
     warn_rounded,
 )  # fmt: skip
@@ -293,10 +292,9 @@ def preference_loss(
     }
     warn_rounded(read)
     filled, absent = blanked(read, rows)
-    # What is not finite is refused by the core; the first call of it comes before this number is used.
-    nats = max(step(column, dtype) for column, dtype in zip(filled, types, strict=True))
-    work = Work(terms, filled, beside, rows, nats, progress)
-    counted = np.ones(n, np.bool_) if rows.keep is None else rows.keep
+    work = Work(terms, filled, beside, rows, types, progress)
+    counted = np.ones(n, np.bool_) if rows.keep is None else rows.keep.copy()
+    counted.setflags(write=False)
     if not with_columns:
         found = metrics(work, settings, confidence, sweep=sweep)
         return _without_columns(found, work, counted, confidence, sweep=sweep)
@@ -319,6 +317,24 @@ def _without_columns(
         empty=found.empty, left_out=work.rows.left_out, _steps={}, _rows=work.rows, _confidence=confidence,
         _betas=(), _reference=work.terms.reads("reference"), _metrics=found,
     )  # fmt: skip
+
+
+def _slope_of(
+    of: Any, work: Work, setting: dict[str, Any], absent: NDArray[np.bool_] | None, *, finished: bool, scores: bool
+) -> float:
+    """How steep the loss of a pair is at most at one setting.
+
+    The core has seen it. Only where its columns were ``finished`` here, or pairs do not count, are they read again.
+    """
+    if not scores:
+        highest = float(np.fmax.reduce(of["losses"], initial=0.0)) if finished else of["highest"]
+        return steepest(work, setting, highest)
+    if not finished and absent is None:
+        return float(of["steepest"])
+    sides = [of["grad_chosen"], of["grad_rejected"]]
+    if absent is not None:
+        sides = [np.where(absent, 0.0, side) for side in sides]
+    return largest_slope(sides, work.beside["weights"])
 
 
 def _with_columns(
@@ -347,25 +363,22 @@ def _with_columns(
         values.setflags(write=False)
         return values
 
-    def slope(side: str) -> Column | None:
+    def gradient(side: str) -> Column | None:
         """A gradient of every setting, if gradients are asked for."""
         return column([of[side] for of in scored], 0.0) if gradients else None
 
-    if scores:
-        sides = [[of["grad_chosen"], of["grad_rejected"]] for of in scored]
-        if absent is not None:
-            sides = [[np.where(absent, 0.0, side) for side in of] for of in sides]
-        slopes = [largest_slope(of, work.beside["weights"]) for of in sides]
-    else:
-        largest = [float(np.fmax.reduce(of["losses"], initial=0.0)) for of in scored]
-        slopes = [steepest(work, setting, value) for value, setting in zip(largest, settings, strict=True)]
+    slopes = [
+        _slope_of(of, work, setting, absent, finished=finish is not None, scores=scores)
+        for of, setting in zip(scored, settings, strict=True)
+    ]
+    nats = work.nats(own[0])
     # So far one rounding step moves at most what the loss compares.
-    moved = [work.nats * (of["stretch"] or 1.0) for of in own]
+    moved = [nats * (of["stretch"] or 1.0) for of in own]
     saturated = [of["saturated"] for of in scored]
     return PreferenceLoss(
         losses=column([of["losses"] for of in scored], np.nan),
-        grad_chosen=slope("grad_chosen"),
-        grad_rejected=slope("grad_rejected"),
+        grad_chosen=gradient("grad_chosen"),
+        grad_rejected=gradient("grad_rejected"),
         rewards_chosen=column([of["rewards_chosen"] for of in own], np.nan),
         rewards_rejected=column([of["rewards_rejected"] for of in own], np.nan),
         counted=counted,
@@ -374,7 +387,7 @@ def _with_columns(
         left_out=work.rows.left_out,
         _steps={
             "margin": tuple(setting["beta"] * far for setting, far in zip(settings, moved, strict=True)),
-            "loss": tuple(slope * work.nats for slope in slopes),
+            "loss": tuple(slope * nats for slope in slopes),
         },
         _rows=work.rows,
         _confidence=confidence,

@@ -15,6 +15,7 @@ from .._options import Confidence
 from .._progress import Progress, reporter
 from .._rows import Rows
 from ..errors import value_error
+from .given import step, step_at
 from .terms import Terms
 
 __all__ = [
@@ -35,8 +36,8 @@ class Work(NamedTuple):
     beside: dict[str, Any]
     """Lengths, margin and weights as the core takes them."""
     rows: Rows
-    nats: float
-    """One rounding step of the largest log-probability."""
+    types: Sequence[np.dtype[Any]]
+    """The dtype in which each column came."""
     progress: Progress
 
     def scored(self, setting: dict[str, Any], *, gradients: bool, single: bool) -> Any:
@@ -57,6 +58,12 @@ class Work(NamedTuple):
         with_weights({**self.beside, "weights": None})  # raises where it is not for the weights
         largest = f"{float(weights.max()):g}"
         raise value_error("weights", "weights whose products with gradients float64 holds", largest)
+
+    def nats(self, scored: Any) -> float:
+        """One rounding step of the largest log-probability, which the core has found while it computed ``scored``."""
+        if len(set(self.types)) == 1:
+            return step_at(scored["largest"], self.types[0])
+        return max(step(column, dtype) for column, dtype in zip(self.columns, self.types, strict=True))
 
     @property
     def of_scores(self) -> bool:
@@ -182,7 +189,8 @@ def metrics(work: Work, settings: Sequence[dict[str, Any]], confidence: Confiden
         first = work.scored(here[0], gradients=False, single=False)
         empty = first["empty"]
         sides = first["rewards_chosen"], first["rewards_rejected"]
-        moved = work.nats * (first["stretch"] or 1.0)
+        nats = work.nats(first)
+        moved = nats * (first["stretch"] or 1.0)
         accuracy = accuracy_of(*sides, confidence, work.rows, name="x")
         margin = margin_of(*sides, confidence, work.rows, step=here[0]["beta"] * moved, name="reward margins")
         if work.terms.reads("reference"):
@@ -193,7 +201,7 @@ def metrics(work: Work, settings: Sequence[dict[str, Any]], confidence: Confiden
             for place in places:
                 lost[place], shifts[0][place], shifts[1][place] = share, *of_sides
         one_by_one = work.rows.clusters is not None or work.rows.weights is not None
-        swept = _one_by_one(matched, here, confidence) if one_by_one else _together(matched, here, confidence)
+        swept = (_one_by_one if one_by_one else _together)(matched, here, confidence, nats)
         for place, setting, (loss, far) in zip(places, here, swept, strict=True):
             losses[place], saturated[place], accuracies[place] = loss, far, accuracy
             margins[place] = _times(margin, setting["beta"] / here[0]["beta"])
@@ -212,7 +220,9 @@ def _same_scores(settings: Sequence[dict[str, Any]]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _together(work: Work, settings: Sequence[dict[str, Any]], confidence: Confidence) -> list[tuple[Estimate, int]]:
+def _together(
+    work: Work, settings: Sequence[dict[str, Any]], confidence: Confidence, nats: float
+) -> list[tuple[Estimate, int]]:
     """The mean losses and the numbers of saturated pairs, folded by the core while it reads the pairs once."""
     counted = work.counted()
     slopes = work.of_scores or settings[0]["divergence"] != "reverse-kl"
@@ -225,9 +235,9 @@ def _together(work: Work, settings: Sequence[dict[str, Any]], confidence: Confid
         mean, squares, low, high, slope = (
             float(found[name][i]) for name in ("mean", "squares", "low", "high", "slope")
         )
-        nats = work.nats * (slope if slopes else steepest(work, setting, max(high, 0.0)))
-        step = max(max(abs(low), abs(high)) * _intervals.STEP, nats)
-        column = _intervals.Column(n, mean, squares, low, high, step, None)
+        moved = nats * (slope if slopes else steepest(work, setting, max(high, 0.0)))
+        resolution = max(max(abs(low), abs(high)) * _intervals.STEP, moved)
+        column = _intervals.Column(n, mean, squares, low, high, resolution, None)
         made.append((_intervals.mean_of(
             column, confidence, _no_sums, name="losses", grouped=None, kind="graded",
             values=_intervals.value_facts(column, bounded=False), left_out=work.rows.left_out,
@@ -239,18 +249,17 @@ def _no_sums(_: float) -> _intervals.Sums:
     raise AssertionError("rows without clusters and weights need no sums of clusters")
 
 
-def _one_by_one(work: Work, settings: Sequence[dict[str, Any]], confidence: Confidence) -> list[tuple[Estimate, int]]:
+def _one_by_one(
+    work: Work, settings: Sequence[dict[str, Any]], confidence: Confidence, nats: float
+) -> list[tuple[Estimate, int]]:
     """The same with clusters or weights, whose sums are taken from the losses of one setting after another."""
     made = []
     slopes = work.of_scores or settings[0]["divergence"] != "reverse-kl"
     for setting in settings:
         found = work.scored(setting, gradients=slopes, single=False)
-        if slopes:
-            slope = largest_slope((found["grad_chosen"], found["grad_rejected"]), work.beside["weights"])
-        else:
-            slope = steepest(work, setting, float(np.fmax.reduce(found["losses"], initial=0.0)))
+        slope = found["steepest"] if slopes else steepest(work, setting, found["highest"])
         loss = _intervals.mean(
-            found["losses"], confidence, work.rows, name="losses", kind="graded", bounded=False, step=slope * work.nats
+            found["losses"], confidence, work.rows, name="losses", kind="graded", bounded=False, step=slope * nats
         )
         made.append((loss, found["saturated"]))
     return made

@@ -67,8 +67,9 @@ pub struct Beside<'py> {
 
 /// The loss of every pair: the columns `losses`, `rewards_chosen` and `rewards_rejected`; `grad_chosen` and
 /// `grad_rejected`, which are None unless `gradients` is true; and the numbers of pairs that are `saturated` or have an
-/// `empty` answer; and the largest derivative of a score by a log-ratio, `stretch`, which is 0 where scores are
-/// log-ratios or their means.
+/// `empty` answer; the largest derivative of a score by a log-ratio, `stretch`, which is 0 where scores are log-ratios or
+/// their means; the `largest` magnitude of a log-probability, the `highest` loss (at least 0), and the `steepest` gradient
+/// without its weight (0 without gradients, and where a loss is one of log-ratios alone, with nothing beside them).
 ///
 /// All columns of log-probabilities have the same dtype and length; without a reference there are two. Results are
 /// float64, or with `single` float32.
@@ -131,8 +132,11 @@ fn scored<'py, T: Element, O: Word + Narrow>(
     let [losses, rewards_chosen, rewards_rejected] = scored.map(Fresh::array);
     let [grad_chosen, grad_rejected] =
         gradients.map_or([None, None], |columns| columns.map(|column| Some(column.array())));
-    let (saturated, empty, stretch) = (counts.saturated, counts.empty, counts.stretch);
-    record!(py, { losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected, saturated, empty, stretch })
+    let preference::Counts { saturated, empty, stretch, largest, highest, steepest, .. } = counts;
+    record!(py, {
+        losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected,
+        saturated, empty, stretch, largest, highest, steepest
+    })
 }
 
 /// The moments of the losses at each setting, as columns with an entry a setting: `mean`, `squares`, `low`, `high`; the

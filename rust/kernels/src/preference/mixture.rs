@@ -65,7 +65,7 @@ impl<'a> Mixing<'a> {
         let mut rare = false;
         for &Term { loss, weight } in self.terms {
             let output = results(&mut self.one, n);
-            let counts = dispatch(Score::<f64, f64, true> { columns, loss, constants, output });
+            let counts = dispatch(Score::<f64, f64, true> { columns, loss, constants, large: false, output });
             rare |= counts.saturated + counts.nonfinite > 0;
             dispatch(Added { from: &self.one, weight, to: &mut self.sum });
         }

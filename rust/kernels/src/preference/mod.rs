@@ -14,18 +14,22 @@ mod narrow;
 pub mod policy;
 pub mod ranked;
 mod ranks;
+mod results;
 mod score;
 mod scores;
 mod sweep;
 pub mod unpaired;
+mod unusual;
 
 use crate::grid::{CHUNK, Progress, Stopped, chunk, fill_chunks};
 use crate::memory::{self, NoMemory};
-use crate::simd::{Element, dispatch};
+use crate::simd::{Element, dispatch, scalar};
 use mixture::Mixing;
+use results::Results;
 use score::Score;
 use scores::{PIECE, Scale, Scores, Scoring};
 use std::ops::Range;
+use unusual::{Extremes, Unusual};
 
 pub use losses::{Constants, Loss, Smoothing};
 pub use mixture::Term;
@@ -89,6 +93,13 @@ pub struct Counts {
     pub positive: usize,
     /// The largest derivative of a score by a log-ratio; 0 where scores are log-ratios or their means.
     pub stretch: f64,
+    /// The largest magnitude of a log-probability.
+    pub largest: f64,
+    /// The largest loss, at least 0.
+    pub highest: f64,
+    /// The largest magnitude of a gradient, without the weight of its pair. It is 0 where gradients are not wanted, and may
+    /// be 0 where losses are functions of log-ratios alone, whose [`Loss::steepest`] is known.
+    pub steepest: f64,
 }
 
 /// Scores every pair into newly allocated columns. The loss is the weighted sum of `terms`, of which there is at least
@@ -144,6 +155,9 @@ pub fn preference_loss_into<T: Element, O: Narrow>(
     Ok(counts.into_iter().fold(Counts::default(), Counts::plus))
 }
 
+/// The number of pairs of a part: all columns of it fit in a second-level cache.
+const PART: usize = 1 << 12;
+
 /// Whether there are loops that read `T` and write `O`. Columns of 16 bits, and results narrower than the columns, are
 /// rare enough to take the longer way, by pieces in f64.
 const fn direct<T, O>() -> bool {
@@ -168,15 +182,37 @@ impl<'a> Work<'a> {
         Work { terms, constants, scale, of_ratios }
     }
 
-    /// Scores a chunk of pairs.
-    fn score<T: Element, O: Narrow>(&self, pairs: Pairs<'_, T>, output: Output<'_, O>) -> Counts {
-        if const { direct::<T, O>() }
+    /// Scores a chunk of pairs in parts, whose columns stay in the cache from the first look at them to the last.
+    fn score<T: Element, O: Narrow>(&self, pairs: Pairs<'_, T>, mut output: Output<'_, O>) -> Counts {
+        let n = pairs.policy_chosen.len();
+        let mut counts = Counts::default();
+        for start in (0..n).step_by(PART) {
+            let range = start..n.min(start + PART);
+            counts = counts.plus(self.score_part(pairs.part(range.clone()), output.part(range)));
+        }
+        counts
+    }
+
+    fn score_part<T: Element, O: Narrow>(&self, pairs: Pairs<'_, T>, mut output: Output<'_, O>) -> Counts {
+        let seen = dispatch(Extremes { pairs });
+        let all = output.part(0..output.losses.len());
+        let mut gradients = None;
+        let scored = if const { direct::<T, O>() }
             && let Some(loss) = self.of_ratios
         {
-            let columns = pairs.columns();
-            return dispatch(Score::<T, O, false> { columns, loss, constants: self.constants, output });
-        }
-        self.score_by_pieces(pairs, output)
+            let (columns, constants) = (pairs.columns(), self.constants);
+            // A log-ratio is at most twice as large as a log-probability.
+            let large = scalar(|| 2.0 * constants.beta * seen.largest() > O::LARGE);
+            dispatch(Score::<T, O, false> { columns, loss, constants, large, output: all })
+        } else {
+            let scored = self.score_by_pieces(pairs, all);
+            gradients = output.gradients.as_ref().map(|(chosen, rejected)| [&**chosen, &**rejected]);
+            scored
+        };
+        let (losses, weights) = (&*output.losses, pairs.weights);
+        let [highest, steepest] = dispatch(Results { losses, gradients, weights });
+        let counts = if seen.unusual() { dispatch(Unusual { pairs }) } else { Counts::default() };
+        Counts { largest: seen.largest(), highest, steepest, ..counts.plus(scored) }
     }
 
     /// Scores a chunk of pairs piece by piece: what the loss compares, then the loss.
@@ -192,18 +228,25 @@ impl<'a> Work<'a> {
         for start in (0..n).step_by(PIECE) {
             let range = start..n.min(start + PIECE);
             let pairs = pairs.part(range.clone());
-            let seen = dispatch(Scoring { pairs, scale: self.scale, scores: &mut scores });
+            let stretch = dispatch(Scoring { pairs, scale: self.scale, scores: &mut scores });
             let (columns, output) = (scores.columns(range.len()), output.part(range));
             let scored = match mixture::alone(self.terms, self.constants) {
                 Some(loss) => {
-                    dispatch(Score::<f64, O, true> { columns, loss, constants: self.constants, output })
+                    let constants = self.constants;
+                    dispatch(Score::<f64, O, true> { columns, loss, constants, large: false, output })
                 }
                 None => mixing.score(&pairs, columns, output),
             };
-            counts = counts.plus(seen).plus(scored);
+            counts = counts.plus(Counts { stretch, ..scored });
         }
         counts
     }
+}
+
+/// The larger of two numbers, of which the first is no NaN.
+#[inline(always)]
+fn larger(a: f64, b: f64) -> f64 {
+    if b > a { b } else { a }
 }
 
 impl Counts {
@@ -213,7 +256,10 @@ impl Counts {
             empty: self.empty + other.empty,
             nonfinite: self.nonfinite + other.nonfinite,
             positive: self.positive + other.positive,
-            stretch: if other.stretch > self.stretch { other.stretch } else { self.stretch },
+            stretch: larger(self.stretch, other.stretch),
+            largest: larger(self.largest, other.largest),
+            highest: larger(self.highest, other.highest),
+            steepest: larger(self.steepest, other.steepest),
         }
     }
 }
@@ -230,6 +276,11 @@ impl<'a, T> Pairs<'a, T> {
             margins: None,
             weights: None,
         }
+    }
+
+    /// The four columns of log-probabilities; those of the reference may be empty.
+    fn log_probabilities(&self) -> [&'a [T]; 4] {
+        [self.policy_chosen, self.policy_rejected, self.reference_chosen, self.reference_rejected]
     }
 
     /// The columns as [`Score`] reads them.
@@ -315,12 +366,10 @@ impl<'a, O> Output<'a, O> {
 
 /// The first pair with a log-probability that is not finite: the index of the pair, and which of the four columns.
 pub fn first_nonfinite<T: Element>(pairs: Pairs<'_, T>) -> Option<(usize, usize)> {
-    let columns =
-        [pairs.policy_chosen, pairs.policy_rejected, pairs.reference_chosen, pairs.reference_rejected];
     let first = |(which, column): (usize, &[T])| {
         column.iter().position(|v| !v.to_f64().is_finite()).map(|index| (index, which))
     };
-    columns.into_iter().enumerate().filter_map(first).min()
+    pairs.log_probabilities().into_iter().enumerate().filter_map(first).min()
 }
 
 /// A log-probability above this cannot be a rounded 0.

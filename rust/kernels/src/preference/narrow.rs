@@ -1,9 +1,10 @@
 //! The types in which results come back: f64, in which everything is computed, or f32.
 
 use crate::simd::Element;
+use std::ops::Neg;
 
 /// A type of results. A number is rounded to it once, by [`Element::from_f64`].
-pub trait Narrow: Element {
+pub trait Narrow: Element + Neg<Output = Self> {
     /// The largest number that it holds.
     const LARGEST: f64;
     /// Results above this in magnitude are looked at one by one: they, or others of the same pair, may not fit.

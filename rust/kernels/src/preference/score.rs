@@ -4,7 +4,7 @@
 use super::losses::{Constants, Formula};
 use super::narrow::Narrow;
 use super::scores::FAR;
-use super::{BOTH_POSITIVE, Counts, Loss, Output, SATURATED, too_positive};
+use super::{Counts, Loss, Output, SATURATED};
 use crate::simd::{Element, Isa, Kernel, Soft, padded};
 use std::ops::Range;
 
@@ -21,6 +21,8 @@ pub(super) struct Score<'a, T, O, const SCORES: bool> {
     pub(super) columns: Columns<'a, T>,
     pub(super) loss: Loss,
     pub(super) constants: Constants,
+    /// Without `SCORES`: whether rewards may be [large](Narrow::LARGE). (Scores are looked at one by one.)
+    pub(super) large: bool,
     pub(super) output: Output<'a, O>,
 }
 
@@ -30,7 +32,7 @@ impl<T: Element, O: Narrow, const SCORES: bool> Kernel for Score<'_, T, O, SCORE
     type Out = Counts;
     #[inline(always)]
     fn run<I: Isa>(self) -> Counts {
-        self.loss.score::<T, O, I, SCORES>(self.columns, self.output, self.constants)
+        self.loss.score::<T, O, I, SCORES>(self.columns, self.output, self.constants, self.large)
     }
 }
 
@@ -41,9 +43,11 @@ pub(super) fn blocks<T: Element, O: Narrow, I: Isa, const SCORES: bool>(
     mut output: Output<'_, O>,
     formula: impl Formula,
     constants: Constants,
+    large: bool,
 ) -> Counts {
     let n = columns[0].len();
-    let extreme = constants.extreme::<O>();
+    // Where results may not fit, every pair is looked at.
+    let extreme = constants.extreme::<O>() | large;
     let mut counts = Counts::default();
     // Buffers for the partial last block, and for gradients that were not asked for.
     let (mut inputs, mut outputs) = ([None; 5], [[O::from_f64(0.0); BLOCK]; 5]);
@@ -53,7 +57,7 @@ pub(super) fn blocks<T: Element, O: Narrow, I: Isa, const SCORES: bool>(
         let [losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected] = results.each_mut();
         let [a, b, c, d, e] = &mut inputs;
         let [l, wc, wr, gc, gr] = &mut outputs;
-        let rare = block::<T, O, I, SCORES>(
+        let rare = block::<T, O, I, _, SCORES>(
             whole(columns[0], &range, a),
             whole(columns[1], &range, b),
             whole(columns[2], &range, c),
@@ -104,7 +108,7 @@ fn whole_mut<'a, O>(column: &'a mut [O], instead: &'a mut Block<O>) -> &'a mut B
 /// overlap, and it knows that of `&mut` parameters alone.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-fn block<T: Element, O: Narrow, I: Isa, const SCORES: bool>(
+fn block<T: Element, O: Narrow, I: Isa, F: Formula, const SCORES: bool>(
     a: &Block<T>,
     b: &Block<T>,
     c: &Block<T>,
@@ -115,7 +119,7 @@ fn block<T: Element, O: Narrow, I: Isa, const SCORES: bool>(
     rewards_rejected: &mut Block<O>,
     grad_chosen: &mut Block<O>,
     grad_rejected: &mut Block<O>,
-    formula: impl Formula,
+    formula: F,
     constants: Constants,
 ) -> bool {
     let mut rare = false;
@@ -126,16 +130,16 @@ fn block<T: Element, O: Narrow, I: Isa, const SCORES: bool>(
         rewards_chosen[i] = O::from_f64(found.reward_chosen);
         rewards_rejected[i] = O::from_f64(found.reward_rejected);
         grad_chosen[i] = O::from_f64(found.grad_chosen);
-        grad_rejected[i] = O::from_f64(found.grad_rejected);
-        rare |= pair.empty
-            | pair.far
-            | (formula.extent(pair.x, pair.y, pair.constants) > SATURATED)
-            | pair.constants.margin(pair.x, pair.y).is_nan()
-            | (pair.highest > BOTH_POSITIVE)
-            // The other reward may have overflowed although the margin is small.
-            | (found.reward_chosen.abs() > O::LARGE);
+        // The same bits, without another conversion.
+        let opposite = F::OPPOSITE && !SCORES;
+        grad_rejected[i] = if opposite { -grad_chosen[i] } else { O::from_f64(found.grad_rejected) };
+        let within = formula.extent(pair.x, pair.y, pair.constants) <= SATURATED;
+        rare |= !within | (!F::OF_MARGIN & pair.constants.margin(pair.x, pair.y).is_nan());
         if SCORES {
-            rare |= (found.loss.abs() > O::LARGE)
+            rare |= pair.far
+                // The other reward may have overflowed although the margin is small.
+                | (found.reward_chosen.abs() > O::LARGE)
+                | (found.loss.abs() > O::LARGE)
                 | (found.grad_chosen.abs() > O::LARGE)
                 | (found.grad_rejected.abs() > O::LARGE);
         }
@@ -169,11 +173,8 @@ fn count<T: Element, O: Narrow, const SCORES: bool>(
             far |= found.iter().any(|x| x.abs() > O::LARGEST);
             finite &= found.iter().all(|x| x.is_finite());
         }
-        let positive = !SCORES && too_positive(a.to_f64(), b.to_f64()) | too_positive(c.to_f64(), d.to_f64());
         counts.saturated += usize::from(far);
-        counts.empty += usize::from(pair.empty);
         counts.nonfinite += usize::from(!finite);
-        counts.positive += usize::from(positive);
     }
     counts
 }
@@ -188,12 +189,8 @@ struct Pair {
     slopes: [f64; 2],
     /// The constants of the loss for this pair.
     constants: Constants,
-    /// Whether one of the answers has a log-probability of exactly 0 in policy and reference.
-    empty: bool,
     /// Whether a score has passed the end of its range.
     far: bool,
-    /// The highest of the four log-probabilities.
-    highest: f64,
 }
 
 /// The results of a pair, in f64.
@@ -219,12 +216,9 @@ impl Pair {
         if SCORES {
             let far = (a.abs() > FAR) | (b.abs() > FAR);
             let constants = Constants { gamma: constants.gamma + e.to_f64(), ..constants };
-            return Pair { x: a, y: b, slopes: [c, d], constants, empty: false, far, highest: 0.0 };
+            return Pair { x: a, y: b, slopes: [c, d], constants, far };
         }
-        let empty = (a == 0.0) & (c == 0.0) | (b == 0.0) & (d == 0.0);
-        let larger = |a: f64, b: f64| if a > b { a } else { b };
-        let highest = larger(larger(a, b), larger(c, d));
-        Pair { x: a - c, y: b - d, slopes: [1.0; 2], constants, empty, far: false, highest }
+        Pair { x: a - c, y: b - d, slopes: [1.0; 2], constants, far: false }
     }
 
     #[inline(always)]

@@ -266,6 +266,7 @@ impl Fold<'_> {
     fn over<I: Isa, const SLOPES: bool>(self) {
         let (mut one, mut sum) = (Values::NONE, Values::NONE);
         let n = self.policy.len();
+        let far = any_far(self.scores);
         for ((&constants, &shift), lanes) in self.settings.iter().zip(self.shifts).zip(self.lanes) {
             let mixed = alone(self.terms, constants).is_none();
             if mixed {
@@ -276,7 +277,7 @@ impl Fold<'_> {
                 sum.grad_chosen.fill(-weight);
                 sum.grad_rejected.fill(0.0);
             }
-            let mut rare = false;
+            let mut rare = far;
             for term in self.terms {
                 rare |= term.loss.values::<I, SLOPES>(self.scores, constants, &mut one);
                 if mixed {
@@ -300,6 +301,17 @@ impl Fold<'_> {
     }
 }
 
+/// Whether a score has passed the end of its range, at every setting.
+#[inline(always)]
+fn any_far(scores: &Scores) -> bool {
+    let [chosen, rejected, ..] = scores.columns(PIECE);
+    let mut far = false;
+    for (&x, &y) in chosen.iter().zip(rejected) {
+        far |= (x.abs() > FAR) | (y.abs() > FAR);
+    }
+    far
+}
+
 #[inline(always)]
 fn add_scaled(from: &[f64; PIECE], weight: f64, to: &mut [f64; PIECE]) {
     for (to, &from) in to.iter_mut().zip(from) {
@@ -320,7 +332,7 @@ fn saturated(terms: &[Term], scores: &Scores, n: usize, constants: Constants) ->
     count
 }
 
-/// The losses of a whole piece; true if one of the pairs may be saturated.
+/// The losses of a whole piece; true if an argument of the loss of one of the pairs is saturated.
 #[inline(always)]
 pub(super) fn all_values<I: Isa, const SLOPES: bool>(
     scores: &Scores,
@@ -364,7 +376,7 @@ fn block<I: Isa, const SLOPES: bool>(
             grad_chosen[i] = by_chosen * by_x[i];
             grad_rejected[i] = by_rejected * by_y[i];
         }
-        rare |= (formula.extent(x[i], y[i], constants) > SATURATED) | (x[i].abs() > FAR) | (y[i].abs() > FAR);
+        rare |= formula.extent(x[i], y[i], constants) > SATURATED;
     }
     rare
 }

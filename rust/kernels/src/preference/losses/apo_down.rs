@@ -10,6 +10,8 @@ use crate::simd::Isa;
 pub(super) struct ApoDown;
 
 impl Formula for ApoDown {
+    const OF_MARGIN: bool = false;
+
     /// The derivative with respect to x, `s'(beta x) - s'(z)`, vanishes where `|beta x| = |z|`. With `p = exp(-|beta x|)`
     /// and `q = exp(-|z|)` it is `(p - q) (1 - p q) / ((1+p) (1+q))^2`, where both differences are computed with `expm1`.
     #[inline(always)]

@@ -9,6 +9,8 @@ use crate::simd::Isa;
 pub(super) struct BcoPair;
 
 impl Formula for BcoPair {
+    const OF_MARGIN: bool = false;
+
     #[inline(always)]
     fn at<I: Isa>(self, x: f64, y: f64, constants: Constants) -> (f64, f64, f64) {
         let Constants { beta, shift, .. } = constants;

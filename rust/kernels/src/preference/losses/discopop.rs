@@ -10,6 +10,8 @@ use crate::simd::Isa;
 pub(super) struct Discopop;
 
 impl Formula for Discopop {
+    const OPPOSITE: bool = true;
+
     /// The derivative with respect to z is `(1-m) m/t (exp(-z) + log s(z)) - (1-m) s(-z) - m exp(-z)`. It vanishes at
     /// points that no formula gives; what it keeps there are the digits of its terms.
     ///

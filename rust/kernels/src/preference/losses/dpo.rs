@@ -10,6 +10,8 @@ use crate::simd::Isa;
 pub(super) struct Dpo;
 
 impl Formula for Dpo {
+    const OPPOSITE: bool = true;
+
     #[inline(always)]
     fn at<I: Isa>(self, x: f64, y: f64, constants: Constants) -> (f64, f64, f64) {
         let s = Logistic::at::<I>(constants.margin(x, y));
@@ -28,6 +30,8 @@ impl Formula for Dpo {
 pub(super) struct Conservative;
 
 impl Formula for Conservative {
+    const OPPOSITE: bool = true;
+
     /// The derivative with respect to z, `e s(z) - (1-e) s(-z)`, is computed as `(1-e) s(-z) expm1(d)` with
     /// `d = z - log((1-e)/e)`, or for `d >= 0`, where that could overflow, as `-e s(z) expm1(-d)`.
     #[inline(always)]

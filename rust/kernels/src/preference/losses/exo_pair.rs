@@ -24,6 +24,8 @@ impl ExoPair {
 }
 
 impl Formula for ExoPair {
+    const OPPOSITE: bool = true;
+
     /// The derivative with respect to z is `s(z) s(-z) (z - log((1-e)/e))`.
     #[inline(always)]
     fn at<I: Isa>(self, x: f64, y: f64, constants: Constants) -> (f64, f64, f64) {

@@ -7,6 +7,8 @@ use crate::simd::Isa;
 pub(super) struct Hinge;
 
 impl Formula for Hinge {
+    const OPPOSITE: bool = true;
+
     #[inline(always)]
     fn at<I: Isa>(self, x: f64, y: f64, constants: Constants) -> (f64, f64, f64) {
         let z = constants.margin(x, y);

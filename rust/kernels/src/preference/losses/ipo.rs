@@ -8,6 +8,8 @@ use crate::simd::Isa;
 pub(super) struct Ipo;
 
 impl Formula for Ipo {
+    const OPPOSITE: bool = true;
+
     #[inline(always)]
     fn at<I: Isa>(self, x: f64, y: f64, constants: Constants) -> (f64, f64, f64) {
         let gap = (constants.margin(x, y) - 0.5) / constants.beta;

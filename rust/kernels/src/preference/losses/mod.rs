@@ -22,7 +22,7 @@ use super::narrow::Narrow;
 use super::score::{Columns, blocks};
 use super::scores::{Divergence, Scores};
 use super::sweep::{Values, all_values};
-use super::{Counts, Output};
+use super::{Counts, Output, larger};
 use crate::named;
 use crate::named::{Bound, Parameter};
 use crate::simd::{Element, Isa};
@@ -149,8 +149,11 @@ impl Loss {
         columns: Columns<'_, T>,
         output: Output<'_, O>,
         constants: Constants,
+        large: bool,
     ) -> Counts {
-        with_formula!(self, constants, formula => blocks::<T, O, I, SCORES>(columns, output, formula, constants))
+        with_formula!(self, constants, formula => {
+            blocks::<T, O, I, SCORES>(columns, output, formula, constants, large)
+        })
     }
 
     /// The losses of a piece: see [`sweep`](super::sweep).
@@ -250,6 +253,11 @@ impl Smoothing {
 /// and 1e10), where overflow is not looked for, such numbers do not overflow. ("discopop" is steeper by up to 1/t, which
 /// is looked for below 1e-15, or 1e-10.)
 pub(super) trait Formula: Copy {
+    /// Whether the derivative by `y` is that by `x` with its sign turned.
+    const OPPOSITE: bool = false;
+    /// Whether [`extent`](Self::extent) is the magnitude of the margin, and so a NaN where that is one.
+    const OF_MARGIN: bool = true;
+
     /// The loss, and its gradients with respect to `x` and to `y`.
     fn at<I: Isa>(self, x: f64, y: f64, constants: Constants) -> (f64, f64, f64);
 
@@ -262,10 +270,4 @@ pub(super) trait Formula: Copy {
 
     /// See [`Loss::steepest`].
     fn steepest(self, largest: f64, constants: Constants) -> f64;
-}
-
-/// The larger of two magnitudes.
-#[inline(always)]
-fn larger(a: f64, b: f64) -> f64 {
-    if a > b { a } else { b }
 }

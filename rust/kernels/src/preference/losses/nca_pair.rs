@@ -15,6 +15,8 @@ const LN_2_REST: f64 = 2.319_046_813_846_299_6e-17;
 pub(super) struct NcaPair;
 
 impl Formula for NcaPair {
+    const OF_MARGIN: bool = false;
+
     /// The derivative with respect to `t = beta x`, `s(t)/2 - s(-t)`, vanishes at `t = log 2`. It is computed as
     /// `s(-t) expm1(d)` with `d = t - log 2`, or for `d >= 0`, where that could overflow, as `-s(t)/2 expm1(-d)`.
     #[inline(always)]

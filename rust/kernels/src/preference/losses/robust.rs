@@ -8,6 +8,8 @@ use crate::simd::Isa;
 pub(super) struct Robust;
 
 impl Formula for Robust {
+    const OPPOSITE: bool = true;
+
     #[inline(always)]
     fn at<I: Isa>(self, x: f64, y: f64, constants: Constants) -> (f64, f64, f64) {
         let e = constants.smoothing.rate;

@@ -12,6 +12,7 @@ use crate::math::exp64;
 use crate::preference::losses::logistic::Logistic;
 use crate::simd::Isa;
 use std::f64::consts::LN_2;
+use std::ops::Range;
 
 #[derive(Clone, Copy)]
 pub(super) struct Formula<'a> {
@@ -21,14 +22,17 @@ pub(super) struct Formula<'a> {
 
 impl super::Formula for Formula<'_> {
     #[inline(always)]
-    fn of<I: Isa>(self, list: &mut List, beta: f64) -> Found {
-        let n = list.scores.len();
-        for i in 0..n {
+    fn begin<I: Isa>(self, list: &mut List, _: f64) -> Found {
+        for i in 0..list.labels.len() {
             list.first[i] = power_of_two::<I>(list.labels[i]);
         }
         self.rank(list);
-        let mut found = Found { loss: 0.0, extent: 0.0 };
-        for high in 0..n {
+        Found::NONE
+    }
+
+    #[inline(always)]
+    fn compare<I: Isa>(self, list: &mut List, highs: Range<usize>, beta: f64, found: &mut Found) {
+        for high in highs {
             for low in 0..high {
                 if list.labels[low] >= list.labels[high] {
                     continue;
@@ -43,7 +47,6 @@ impl super::Formula for Formula<'_> {
                 found.extent = if z.abs() > found.extent { z.abs() } else { found.extent };
             }
         }
-        found
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod lipo;
 mod plackett_luce;
+mod wide;
 
 use crate::grid::{CHUNK, Progress, Stopped, chunk, chunks, fill_chunks};
 use crate::math;
@@ -13,6 +14,7 @@ use crate::named;
 use crate::named::{Bound, Parameter};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 use std::cmp::Ordering;
+use std::ops::Range;
 
 const BETA: Parameter =
     Parameter { name: "beta", low: Bound::Open(0.0), high: Bound::Open(f64::INFINITY), default: Some(0.1) };
@@ -62,9 +64,25 @@ pub fn ranked_losses(
     to: Columns<'_>,
     progress: Progress<'_>,
 ) -> Result<usize, Stopped> {
+    let discounts = discounts(answers.width)?;
+    match loss {
+        Ranked::PlackettLuce => of_rows(answers, plackett_luce::Formula, beta, to, progress),
+        Ranked::Lipo => of_rows(answers, lipo::Formula { discounts: &discounts }, beta, to, progress),
+    }
+}
+
+fn of_rows(
+    answers: Answers<'_>,
+    formula: impl Formula + Sync,
+    beta: f64,
+    to: Columns<'_>,
+    progress: Progress<'_>,
+) -> Result<usize, Stopped> {
+    if answers.width > wide::WIDTH {
+        return wide::rows(answers, formula, beta, to, progress);
+    }
     let Columns { losses, gradients, compared, right } = to;
     let (n, width) = (losses.len(), answers.width);
-    let discounts = discounts(width)?;
     let rows = (CHUNK / 8 / width).max(1);
     let mut gradients = gradients.chunks_mut(rows * width);
     let mut compared = compared.chunks_mut(rows).zip(right.chunks_mut(rows));
@@ -80,14 +98,7 @@ pub fn ranked_losses(
         let part = rows.start * width..rows.end * width;
         let answers = Answers { scores: &answers.scores[part.clone()], labels: &answers.labels[part], width };
         let list = List::of(width)?;
-        Ok(match loss {
-            Ranked::PlackettLuce => {
-                dispatch(Rows { answers, beta, to, list, formula: plackett_luce::Formula })
-            }
-            Ranked::Lipo => {
-                dispatch(Rows { answers, beta, to, list, formula: lipo::Formula { discounts: &discounts } })
-            }
-        })
+        Ok(dispatch(Rows { answers, beta, to, list, formula }))
     })?;
     let mut saturated = 0;
     for count in found {
@@ -105,14 +116,24 @@ fn discounts(width: usize) -> Result<Vec<f64>, NoMemory> {
 }
 
 /// What a loss of a row's answers finds, whose gradients it writes.
+#[derive(Clone, Copy)]
 struct Found {
     loss: f64,
     extent: f64,
 }
 
+impl Found {
+    const NONE: Found = Found { loss: 0.0, extent: 0.0 };
+}
+
 /// A loss of the answers of a row, which are in the order of their labels, the lowest first.
 trait Formula: Copy {
-    fn of<I: Isa>(self, list: &mut List, beta: f64) -> Found;
+    /// What takes a time in proportion to the number of answers, or little more.
+    fn begin<I: Isa>(self, list: &mut List, beta: f64) -> Found;
+
+    /// Adds the comparisons of the answers in `highs` with all that come before them. The ranges of a row come in order.
+    #[inline(always)]
+    fn compare<I: Isa>(self, _: &mut List, _highs: Range<usize>, _beta: f64, _: &mut Found) {}
 }
 
 /// The answers of one row that count, in some order, and memory for what formulas compute of them.
@@ -181,36 +202,58 @@ impl<F: Formula> Kernel for Rows<'_, F> {
     type Out = usize;
     #[inline(always)]
     fn run<I: Isa>(self) -> usize {
-        let Rows { answers: Answers { scores, labels, width }, beta, to, mut list, formula } = self;
+        let Rows { answers: Answers { scores, labels, width }, beta, mut to, mut list, formula } = self;
         let mut saturated = 0;
         for row in 0..to.losses.len() {
             let range = row * width..(row + 1) * width;
             list.take(&scores[range.clone()], &labels[range.clone()]);
-            let (compared, right) = pairs(&list);
-            to.compared[row] = compared as f64;
-            to.right[row] = right as f64 / 2.0;
-            let gradients = &mut to.gradients[range];
-            gradients.fill(0.0);
-            if compared == 0 {
-                to.losses[row] = f64::NAN;
-                continue;
+            let all = 0..list.scores.len();
+            let pairs = pairs(&list, all.clone());
+            let mut found = Found::NONE;
+            if pairs.0 > 0 {
+                found = formula.begin::<I>(&mut list, beta);
+                formula.compare::<I>(&mut list, all, beta, &mut found);
             }
-            let found = formula.of::<I>(&mut list, beta);
-            to.losses[row] = found.loss;
-            saturated += usize::from(found.extent > super::SATURATED);
-            for (&place, &gradient) in list.order.iter().zip(&list.gradients) {
-                gradients[place as usize] = beta * gradient;
-            }
+            saturated += usize::from(to.write(row, &list, pairs, found, beta));
         }
         saturated
     }
 }
 
-/// How many pairs of answers have different labels, and twice how many of these are in the right order.
+impl Columns<'_> {
+    /// Writes what was found of a row whose numbers of pairs are those of [`pairs`]; true where it is saturated.
+    #[inline(always)]
+    fn write(
+        &mut self,
+        row: usize,
+        list: &List,
+        (compared, right): (u64, u64),
+        found: Found,
+        beta: f64,
+    ) -> bool {
+        let width = self.gradients.len() / self.losses.len();
+        let gradients = &mut self.gradients[row * width..(row + 1) * width];
+        gradients.fill(0.0);
+        self.compared[row] = compared as f64;
+        self.right[row] = right as f64 / 2.0;
+        if compared == 0 {
+            self.losses[row] = f64::NAN;
+            return false;
+        }
+        self.losses[row] = found.loss;
+        for (&place, &gradient) in list.order.iter().zip(&list.gradients) {
+            gradients[place as usize] = beta * gradient;
+        }
+        found.extent > super::SATURATED
+    }
+}
+
+/// How many pairs of an answer in `highs` and one before it have different labels, and twice how many of these are in the
+/// right order.
 #[inline(always)]
-fn pairs(list: &List) -> (u64, u64) {
+fn pairs(list: &List, highs: Range<usize>) -> (u64, u64) {
     let (mut compared, mut right) = (0, 0);
-    for high in 0..list.labels.len() {
+    for high in highs {
         for low in 0..high {
             if list.labels[low] < list.labels[high] {
                 let (above, below) = (list.scores[high], list.scores[low]);
@@ -284,6 +327,57 @@ mod tests {
             let sum: f64 = got.gradients[3..].iter().sum();
             assert!(sum.abs() < 1e-15, "{loss:?} {sum}");
         }
+    }
+
+    #[test]
+    fn a_row_in_steps_is_the_row_in_one() {
+        let k = 3000; // steps of few answers, on both sides of the limit
+        let scores: Vec<f64> = (0..k).map(|i| f64::from((i * 7919) % 1009) / 8.0 - 100.0).collect();
+        let labels: Vec<f64> = (0..k).map(|i| f64::from((i * 31) % 7)).collect();
+        let answers = Answers { scores: &scores, labels: &labels, width: k as usize };
+        let run = |in_steps: bool, loss: Ranked, progress: Progress<'_>| {
+            let (mut one, mut other) = ([[0.0]; 3], vec![1.0; k as usize]);
+            let [losses, compared, right] = &mut one;
+            let to = Columns { losses, gradients: &mut other, compared, right };
+            let discounts = discounts(k as usize)?;
+            let lipo = lipo::Formula { discounts: &discounts };
+            let saturated = match (in_steps, loss) {
+                (true, Ranked::Lipo) => wide::rows(answers, lipo, 2.0, to, progress)?,
+                (true, _) => wide::rows(answers, plackett_luce::Formula, 2.0, to, progress)?,
+                (false, Ranked::Lipo) => {
+                    dispatch(Rows { answers, beta: 2.0, to, list: List::of(k as usize)?, formula: lipo })
+                }
+                (false, _) => {
+                    let list = List::of(k as usize)?;
+                    dispatch(Rows { answers, beta: 2.0, to, list, formula: plackett_luce::Formula })
+                }
+            };
+            Ok((one, other, saturated))
+        };
+        for &loss in Ranked::ALL {
+            let whole: Result<_, Stopped> = run(false, loss, &mut |_| true);
+            assert_eq!(whole, run(true, loss, &mut |_| true), "{loss:?}");
+            assert_eq!(whole.unwrap().2, 1);
+        }
+    }
+
+    #[test]
+    fn a_wide_row_can_be_stopped() {
+        let k = 1 << 17; // 10^10 comparisons
+        let scores: Vec<f64> = (0..k).map(f64::from).collect();
+        let (mut one, mut gradients) = ([[0.0]; 3], vec![0.0; k as usize]);
+        let [losses, compared, right] = &mut one;
+        let to = Columns { losses, gradients: &mut gradients, compared, right };
+        let labels: Vec<f64> = (0..k).map(|i| f64::from(i % 7)).collect();
+        let answers = Answers { scores: &scores, labels: &labels, width: k as usize };
+        let mut asked = 0;
+        let mut progress = |_| {
+            asked += 1;
+            asked < 3
+        };
+        let begun = std::time::Instant::now();
+        assert_eq!(ranked_losses(answers, Ranked::Lipo, 1.0, to, &mut progress), Err(Stopped::Cancelled));
+        assert!(asked == 3 && begun.elapsed().as_secs() < 5);
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub(super) struct Formula;
 
 impl super::Formula for Formula {
     #[inline(always)]
-    fn of<I: Isa>(self, list: &mut List, beta: f64) -> Found {
-        let mut found = Found { loss: 0.0, extent: 0.0 };
+    fn begin<I: Isa>(self, list: &mut List, beta: f64) -> Found {
+        let mut found = Found::NONE;
         let n = list.scores.len();
         // The answers below the group, together; none of them at first.
         let mut below: Option<f64> = None;

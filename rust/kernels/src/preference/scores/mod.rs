@@ -8,7 +8,7 @@ mod power;
 mod sigmoid;
 
 use super::score::Columns;
-use super::{BOTH_POSITIVE, Counts, Loss, Pairs, too_positive};
+use super::{Loss, Pairs};
 use crate::named;
 use crate::named::{Bound, Parameter};
 use crate::simd::{Element, Isa, Kernel};
@@ -91,8 +91,8 @@ impl Scores {
     }
 }
 
-/// The computation of the scores of at most [`PIECE`] pairs. Its counts are those of empty answers and of numbers that
-/// are no log-probabilities; its result is also the largest derivative.
+/// The computation of the scores of at most [`PIECE`] pairs; its result is the largest derivative of a score, or 0 where
+/// scores are log-ratios or their means.
 pub(super) struct Scoring<'a, T> {
     pub(super) pairs: Pairs<'a, T>,
     pub(super) scale: Scale,
@@ -100,9 +100,9 @@ pub(super) struct Scoring<'a, T> {
 }
 
 impl<T: Element> Kernel for Scoring<'_, T> {
-    type Out = Counts;
+    type Out = f64;
     #[inline(always)]
-    fn run<I: Isa>(self) -> Counts {
+    fn run<I: Isa>(self) -> f64 {
         let Scoring { pairs, scale, scores } = self;
         let n = pairs.policy_chosen.len();
         let lengths = pairs.lengths.unwrap_or([&[]; 2]);
@@ -116,11 +116,10 @@ impl<T: Element> Kernel for Scoring<'_, T> {
             (pairs.policy_chosen, pairs.reference_chosen, lengths[0], chosen, by_chosen),
             (pairs.policy_rejected, pairs.reference_rejected, lengths[1], rejected, by_rejected),
         ];
-        let (mut stretch, mut unusual) = (0.0, false);
+        let mut stretch = 0.0;
         for (policy, reference, lengths, scores, slopes) in sides {
             let (scores, slopes) = (&mut scores[..n], &mut slopes[..n]);
             ratios(policy, reference, lengths, scores, slopes);
-            unusual |= any_unusual(policy, reference, scores);
             match scale {
                 Scale::Ratio => {}
                 Scale::Power(k) => power::scores::<I>(k, scores, slopes),
@@ -137,8 +136,7 @@ impl<T: Element> Kernel for Scoring<'_, T> {
                 }
             }
         }
-        let counts = if unusual { counted(&pairs) } else { Counts::default() };
-        Counts { stretch, ..counts }
+        stretch
     }
 }
 
@@ -170,22 +168,6 @@ fn ratios<T: Element>(
     }
 }
 
-/// Whether an answer may be of a kind that is counted: without tokens, not finite, or no log-probability. `scores` are
-/// the log-ratios or their means.
-#[inline(always)]
-fn any_unusual<T: Element>(policy: &[T], reference: &[T], scores: &[f64]) -> bool {
-    let mut found = false;
-    for (&score, &policy) in scores.iter().zip(policy) {
-        let policy = policy.to_f64();
-        let nothing = (score == 0.0) & (policy == 0.0);
-        found |= nothing | (score.abs() > f64::MAX) | score.is_nan() | (policy > BOTH_POSITIVE);
-    }
-    for &reference in reference {
-        found |= reference.to_f64() > BOTH_POSITIVE;
-    }
-    found
-}
-
 /// The largest of numbers above 0, found side by side in several lanes.
 #[inline(always)]
 fn largest(numbers: &[f64]) -> f64 {
@@ -200,28 +182,4 @@ fn largest(numbers: &[f64]) -> f64 {
         found = if lane > found { lane } else { found };
     }
     found
-}
-
-/// Counts what is seen in the log-probabilities and lengths alone.
-#[inline(always)]
-fn counted<T: Element>(pairs: &Pairs<'_, T>) -> Counts {
-    let mut counts = Counts::default();
-    for i in 0..pairs.policy_chosen.len() {
-        let policy = (pairs.policy_chosen[i].to_f64(), pairs.policy_rejected[i].to_f64());
-        let reference = if pairs.reference_chosen.is_empty() {
-            (0.0, 0.0)
-        } else {
-            (pairs.reference_chosen[i].to_f64(), pairs.reference_rejected[i].to_f64())
-        };
-        let no_tokens =
-            pairs.lengths.is_some_and(|[chosen, rejected]| (chosen[i] == 0.0) | (rejected[i] == 0.0));
-        let nothing = (policy.0 == 0.0) & (reference.0 == 0.0) | (policy.1 == 0.0) & (reference.1 == 0.0);
-        let finite =
-            policy.0.is_finite() & policy.1.is_finite() & reference.0.is_finite() & reference.1.is_finite();
-        counts.empty += usize::from(nothing | no_tokens);
-        counts.nonfinite += usize::from(!finite);
-        counts.positive +=
-            usize::from(too_positive(policy.0, policy.1) | too_positive(reference.0, reference.1));
-    }
-    counts
 }
