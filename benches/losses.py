@@ -45,7 +45,9 @@ class Spent:
 def calls(pairs: int) -> dict[str, Callable[[], Any]]:
     """Return a call for each variant, on float32 columns and whole lengths."""
     rng = np.random.default_rng(0)
-    columns = [-np.abs(rng.standard_normal(pairs) * 15 - 100).astype(np.float32) for _ in range(4)]
+    policy = [-100 + 15 * rng.standard_normal(pairs) for _ in range(2)]
+    reference = [column + 2 * rng.standard_normal(pairs) for column in policy]
+    columns = [np.minimum(column, -1.0).astype(np.float32) for column in (*policy, *reference)]
     lengths = tuple(rng.integers(20, 400, pairs) for _ in range(2))
     beside = {"margin": rng.random(pairs), "weights": rng.random(pairs) + 0.5}
 
