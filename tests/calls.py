@@ -1000,12 +1000,39 @@ for _name in ("t_cdf", "t_sf", "t_quantile"):
     of_numbers(_name, uniform, _whole)
 for _name in ("beta_cdf", "beta_sf", "beta_quantile", "beta_isf"):
     of_numbers(_name, _whole, _whole, uniform)
+of_numbers("noncentral_t_sf", *(lambda n, of=of: of(n // 20) for of in (uniform, _whole, uniform)))
 row("_core.adjusted", call=lambda p: _core.adjusted(p, method="by"))(uniform)
 
 
 @row("adjust", "uncertainty.adjust", call=lambda p: sy.uncertainty.adjust(p, "hochberg"))
 def _(n: int) -> Any:
     return uniform(n)
+
+
+@row(
+    "power", "uncertainty.power", "uncertainty.PowerAnalysis",
+    call=lambda n: sy.uncertainty.power(n, 0.05, discordance=0.2),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return np.arange(1, n // 500 + 2)
+
+
+@row("power: scores", "uncertainty.power", call=lambda n: sy.uncertainty.power(n, 0.05, sd=0.5))
+def _(n: int) -> Any:
+    return np.arange(1, n // 20 + 2)
+
+
+@row("sample_size", "uncertainty.sample_size", call=lambda d: sy.uncertainty.sample_size(d, discordance=0.2))
+def _(n: int) -> Any:
+    return np.linspace(0.03, 0.1, n // 20_000 + 1)
+
+
+@row(
+    "minimum_detectable", "uncertainty.minimum_detectable",
+    call=lambda n: sy.uncertainty.minimum_detectable(n, baseline=0.5, paired=False),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return np.arange(20, n // 10_000 + 21)
 
 
 def _counts(most: int) -> Callable[[int], Any]:

@@ -47,6 +47,24 @@ def tail_of_t(t: mpf, df: mpf) -> mpf:
     return tails_of_beta(df / 2, mpf(1) / 2, df / square, t * t / square)[0] / 2
 
 
+def tail_of_noncentral_t(t: mpf, df: mpf, delta: mpf) -> mpf:
+    """P(T > t), by Lenth's series (Applied Statistics 38, 1989): Poisson weights of incomplete beta functions."""
+    if t < 0:
+        return 1 - tail_of_noncentral_t(-t, df, -delta)
+    square = t * t + df
+    x, y, half = t * t / square, df / square, delta * delta / 2
+    even, odd = tails_of_beta(mpf(1) / 2, df / 2, x, y)[0], tails_of_beta(mpf(1), df / 2, x, y)[0]
+    p, q = mpmath.exp(-half), delta * mpmath.exp(-half) / mpmath.sqrt(2) / mpmath.gamma(mpf(3) / 2)
+    total, j = mpf(0), 0
+    while j < half + 10 or abs(p * even) + abs(q * odd) > mpf(10) ** -30:
+        total += p * even + q * odd
+        even -= x_dx_of_beta(j + mpf(1) / 2, df / 2, x, y) / (j + mpf(1) / 2)
+        odd -= x_dx_of_beta(mpf(j + 1), df / 2, x, y) / (j + 1)
+        j += 1
+        p, q = p * half / j, q * half / (j + mpf(1) / 2)
+    return 1 - (tail_of_normal(delta) + total / 2)
+
+
 def derivative_of_t(t: mpf, df: mpf) -> mpf:
     """The density of T."""
     log_beta = mpmath.loggamma(df / 2) + mpmath.loggamma(mpf(1) / 2) - mpmath.loggamma((df + 1) / 2)

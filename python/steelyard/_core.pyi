@@ -12,6 +12,7 @@ _Progress = Callable[[int, int], object] | None
 MAX_BINS: int
 MAX_CLUSTERED_BINS: int
 PERMUTATIONS: int
+POWER_ROWS: int
 SHUFFLED_ROWS: int
 TOKEN_COUNTS: int
 TOKEN_EXCLUDED: int
@@ -713,6 +714,7 @@ def normal_quantile(p: _Numbers) -> _Numbers: ...
 def t_cdf(t: _Numbers, df: _Numbers) -> _Numbers: ...
 def t_sf(t: _Numbers, df: _Numbers) -> _Numbers: ...
 def t_quantile(p: _Numbers, df: _Numbers) -> _Numbers: ...
+def noncentral_t_sf(t: _Numbers, df: _Numbers, delta: _Numbers) -> _Numbers: ...
 def beta_cdf(a: _Numbers, b: _Numbers, x: _Numbers) -> _Numbers: ...
 def beta_sf(a: _Numbers, b: _Numbers, x: _Numbers) -> _Numbers: ...
 def beta_quantile(a: _Numbers, b: _Numbers, p: _Numbers) -> _Numbers: ...
@@ -858,6 +860,38 @@ def unpaired_counts(
     confidence_level: float,
     alternative: str,
 ) -> _CountsCompared: ...
+def proportion_power(
+    *,
+    n: NDArray[np.int64],
+    p: NDArray[np.float64],
+    above: NDArray[np.float64],
+    method: str,
+    confidence_level: float,
+    alternative: str,
+) -> NDArray[np.float64]: ...
+def paired_power(
+    *,
+    n: NDArray[np.int64],
+    wins: NDArray[np.float64],
+    losses: NDArray[np.float64],
+    margin: NDArray[np.float64],
+    method: str,
+    test: str | None,
+    confidence_level: float,
+    alternative: str,
+) -> NDArray[np.float64]: ...
+def unpaired_power(
+    *,
+    n: NDArray[np.int64],
+    m: NDArray[np.int64],
+    p: NDArray[np.float64],
+    q: NDArray[np.float64],
+    margin: NDArray[np.float64],
+    method: str,
+    test: str | None,
+    confidence_level: float,
+    alternative: str,
+) -> NDArray[np.float64]: ...
 def paired_counts(
     *,
     k: NDArray[np.int64],

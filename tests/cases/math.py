@@ -127,6 +127,20 @@ def _t(_: str, n: int) -> Inputs:
     return {"t": (u[:n] - 0.5) * 30.0, "df": 0.5 + 40.0 * u[n : 2 * n], "p": 0.5 * u[2 * n :] ** 9}
 
 
+def _noncentral(_: str, n: int) -> Inputs:
+    u = uniform(3 * n, 11)
+    df = 1.0 + 60.0 * u[:n] ** 2
+    return {"t": (u[n : 2 * n] - 0.3) * 12.0, "df": df, "delta": (u[2 * n :] - 0.3) * 10.0}
+
+
+def _noncentral_t(inputs: Inputs) -> Outputs:
+    return {"sf": _core.noncentral_t_sf(inputs["t"], inputs["df"], inputs["delta"])}
+
+
+def _noncentral_t_reference(inputs: Inputs) -> Outputs:
+    return {"sf": exact.each(exact.tail_of_noncentral_t, inputs["t"], inputs["df"], inputs["delta"])}
+
+
 def _beta(_: str, n: int) -> Inputs:
     u = uniform(4 * n, 9)
     a, b = 0.5 + 80.0 * u[:n] ** 2, 0.5 + 80.0 * u[n : 2 * n] ** 2
@@ -212,6 +226,16 @@ CASES = [
             "t_quantile": (("p", "df"), _t_quantile),
         },
         1e-12,
+    ),
+    Case(
+        name="math.noncentral_t",
+        covers=("noncentral_t_sf",),
+        dtypes=("",),
+        lengths=(1, 17, 40),
+        make=_noncentral,
+        run=_noncentral_t,
+        reference=_noncentral_t_reference,
+        bound={"sf": 1e-13},
     ),
     _distribution(
         "beta",

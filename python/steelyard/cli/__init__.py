@@ -224,6 +224,12 @@ def plan(
         str | None,
         typer.Option(help="Without a pilot: shares of the items on which two models differ.", metavar="SHARE,..."),
     ] = None,
+    answers: Annotated[
+        str | None,
+        typer.Option(
+            help="How many answers to an item (epochs) to plan for; 1 and the pilot's otherwise.", metavar="K,..."
+        ),
+    ] = None,
     power: Annotated[float, typer.Option(help="With what probability a difference should be seen.")] = 0.8,
     comparisons: Annotated[
         int | None, typer.Option(help="How many verdicts have to hold together; the pairs of the pilot otherwise.")
@@ -249,6 +255,8 @@ def plan(
         paths = _paths(files or [])
         out = outputs(find(paths, exclude or ()).files if paths else [], json_to, None)
         asked: dict[str, Any] = {"differences": options.numbers(difference, "differences")}
+        if answers is not None:
+            asked["answers"] = options.whole_numbers(answers, "answers")
         if discordance is not None:
             if paths:
                 raise value_error(

@@ -224,6 +224,7 @@ Html = Annotated[
 
 # An error names an argument of a Python call; in the command it names the option instead (errors.called).
 ARGUMENTS = (
+    "answers",
     "baseline",
     "beta",
     "bins",
@@ -265,7 +266,9 @@ OPTIONS = (
         "dumps": "FILE",
         "runs": "FILE",
         "higher_is_better": "--lower-is-better",
+        "difference": "--difference",
         "differences": "--difference",
+        "pilot": "FILE",
         "n_bins": "--bins",
         "paired": "--unpaired",
     }

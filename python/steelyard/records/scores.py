@@ -154,6 +154,14 @@ class Scores(Mapping[str, Floats]):
             for one in self._matched
         }
 
+    def repeated(self, name: str) -> Floats | None:
+        """The scores of a model as ``[ids, K]``; None where not every id has the same number of records, K > 1."""
+        (one,) = (one for one in self._matched if one.run.name == name)
+        if one.epochs is None or one.run.score is None or len({len(rows) for rows in one.epochs}) != 1:
+            return None
+        found: Floats = one.run.score[np.array(one.epochs)]
+        return found if found.shape[1] > 1 else None
+
     @property
     def cluster(self) -> NDArray[Any] | None:
         """The clusters of the ids, by all models whose records have any; None where every id is its own.

@@ -19,6 +19,7 @@ from . import (
     optim,
     ordered,
     policy,
+    power,
     preference,
     preference_sets,
     proportions,
@@ -35,6 +36,6 @@ from . import (
 
 __all__ = [
     "abc", "answers", "bootstrap", "calibration", "designs", "double", "fma", "ideal", "intervals", "max_t",
-    "multinomial", "optim", "ordered", "policy", "preference", "preference_sets", "proportions", "random", "repeats",
-    "rules", "schedules", "shuffles", "storage", "studentized", "sums", "tokens",
+    "multinomial", "optim", "ordered", "policy", "power", "preference", "preference_sets", "proportions", "random",
+    "repeats", "rules", "schedules", "shuffles", "storage", "studentized", "sums", "tokens",
 ]  # fmt: skip

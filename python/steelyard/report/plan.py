@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .. import uncertainty
-from .._estimate import Estimate
 from .._mode import standard_mode, standard_mode_methods
 from .._numbers import as_share, count, percent, plural
 from .._options import confidence_of, number, whole
-from .._power import Variance, rows_needed
 from .._text import in_markdown, printable
 from ..errors import keyword, shown, type_error, value_error
 from . import tables
@@ -41,6 +43,10 @@ class Planned:
         The true difference of the mean scores.
     paired : int
         Items that both models answer.
+    low, high : int or None
+        The items at the limits of what a pilot of its size says about the spread, at the confidence level.
+    answers : int or None
+        How many answers to each item are averaged, where items of the pilot have several.
     unpaired : int or None
         Items for each of the two models where they answer different ones; None where the scores' variance is not known.
     clusters : int or None
@@ -50,6 +56,9 @@ class Planned:
     name: str
     difference: float
     paired: int
+    low: int | None = None
+    high: int | None = None
+    answers: int | None = None
     unpaired: int | None = None
     clusters: int | None = None
 
@@ -88,11 +97,14 @@ class Plan:
     def _table(self) -> Table:
         digits = max(places([row.difference for row in self.rows]) - 2, 2)
         clustered = any(row.clusters is not None for row in self.rows)
+        repeated = any(row.answers is not None for row in self.rows)
         unpaired = any(row.unpaired is not None for row in self.rows)
         columns = (
             Column("models" if self.pilot else "discordance"),
             Column("difference", number=True),
+            *([Column("answers", number=True)] if repeated else []),
             Column("paired items", number=True),
+            *([Column("by the pilot", number=True)] if self.pilot else []),
             *([Column("in clusters", number=True)] if clustered else []),
             *([Column("unpaired, each", number=True)] if unpaired else []),
         )
@@ -100,7 +112,9 @@ class Plan:
             (
                 printable(row.name),
                 written(row.difference, digits),
+                *([count(row.answers or 1)] if repeated else []),
                 count(row.paired),
+                *([f"{count(row.low or 0)} to {count(row.high or 0)}"] if self.pilot else []),
                 *([count(row.clusters or 0)] if clustered else []),
                 *([count(row.unpaired or 0)] if unpaired else []),
             )
@@ -110,7 +124,10 @@ class Plan:
 
     def _notes(self) -> Iterator[str]:
         yield from self.pilot
-        yield "A margin of the same size takes as many items: to show that an equally good model is not worse."
+        if self.pilot:
+            level = percent(self.confidence_level)
+            yield f"By the pilot: the items needed at the {level} limits of its spread, which its size leaves open."
+        yield "A margin of the same size takes about as many: to show that an equally good model is not worse."
         if self.comparisons > 1:
             level = f"intervals at 1 - alpha/{self.comparisons}"
             yield f"For {self.comparisons} comparisons whose verdicts hold together ({level})."
@@ -124,6 +141,7 @@ def plan(
     models: Sequence[str] | None = None,
     differences: Sequence[float] = DIFFERENCES,
     discordance: Sequence[float] = DISCORDANCES,
+    answers: Sequence[int] = (),
     power: float = 0.8,
     confidence_level: float = 0.95,
     comparisons: int | None = None,
@@ -131,11 +149,9 @@ def plan(
 ) -> Plan:
     """Say how many items a paired comparison needs to see each of ``differences``.
 
-    An item is seen by both models. With s^2 the variance of its difference, n items show a true difference d with the
-    probability ``power`` where ``n = ((z_(1 - alpha/2) s0 + z_power s1)/d)^2 + z_(1 - alpha/2)^2/2``. For 0/1 scores
-    ``s0^2 = psi`` and ``s1^2 = psi - d^2``, where the discordance psi is the share of items on which the two differ (at
-    least d); for graded scores both are the variance of the pilot's differences, and with clusters n times their
-    squared standard error, so that the number is of items in clusters like those of the pilot.
+    An item is seen by both models; a difference d is seen where the verdict is "better". The numbers are those of
+    :func:`steelyard.uncertainty.sample_size`: for 0/1 scores exact, from the discordance, the share of items on which
+    the two models differ (at least d); for graded scores, repeated answers and clusters by the noncentral t.
 
     Parameters
     ----------
@@ -147,6 +163,9 @@ def plan(
         The differences of the mean scores, above 0, in units of the score.
     discordance : sequence of float
         Without a pilot: the shares of items on which two models with 0/1 scores may differ, in (0, 1].
+    answers : sequence of int
+        With a pilot that has the same number K of answers to every item: how many answers to an item to plan for;
+        default: 1 and K.
     power : float
         Inside (0, 1).
     confidence_level : float
@@ -159,7 +178,8 @@ def plan(
     Returns
     -------
     Plan
-        ``rows`` of name, difference, ``paired`` items, ``unpaired`` items for each model, and ``clusters``.
+        ``rows`` of name, difference, ``paired`` items, ``low`` and ``high`` by the pilot, ``answers``, ``unpaired``
+        items for each model, and ``clusters``.
 
     Raises
     ------
@@ -171,28 +191,31 @@ def plan(
     >>> from steelyard import report
     >>> planned = report.plan(differences=[0.02], discordance=[0.1])
     >>> planned.rows[0].paired
-    1962
+    1945
     """
     share = _inside("power", power)
     level = confidence_of(confidence_level, "two-sided").level
     sizes = _sizes("differences", differences)
     pairs = () if runs is None else _pilot(runs, baseline, models, clusters, level)
     many = whole(comparisons, "comparisons", 1) if comparisons is not None else max(len(pairs), 1)
-    strict = 1.0 - (1.0 - level) / many
+    how = {"power": share, "confidence_level": level, "comparisons": many}
     if runs is None:
+        if answers:
+            fix = "the records of a pilot show how answers to one item vary"
+            raise value_error("answers", "none without a pilot", ", ".join(map(str, answers)), fix)
         shares = _sizes("discordance", discordance, most=1.0)
-        rows = [_assumed(psi, d, strict, share) for psi in shares for d in sizes if d <= psi]
+        rows = [_assumed(psi, d, how) for psi in shares for d in sizes if d <= psi]
         if not rows:
             expected = f"at most {max(shares):g}, since models that differ on so many items cannot be further apart"
             raise value_error("differences", expected, ", ".join(f"{d:g}" for d in sizes))
         return Plan(tuple(rows), share, level, many, ())
-    planned = [_from_pilot(runs, pair, d, strict, share) for pair in pairs for d in sizes]
+    planned = [row for pair in pairs for row in _from_pilot(runs, pair, clusters, how, sizes=sizes, answers=answers)]
     return Plan(tuple(planned), share, level, many, tuple(map(_said, pairs)))
 
 
-def _assumed(psi: float, d: float, level: float, power: float) -> Planned:
-    variance = Variance(psi, max(psi - d * d, 0.0))
-    return Planned(percent(round(psi, 4)), d, rows_needed(variance, d, level, power))
+def _assumed(psi: float, d: float, how: dict[str, Any]) -> Planned:
+    found = uncertainty.sample_size(d, discordance=psi, **how)
+    return Planned(percent(round(psi, 4)), d, int(found.n))
 
 
 def _pilot(
@@ -217,26 +240,63 @@ def _pilot(
     return made.pairs
 
 
-def _from_pilot(runs: Runs, pair: PairResult, d: float, level: float, power: float) -> Planned:
-    e = pair.difference
-    n, error = int(e.n), e.standard_error
-    if error is None:
-        raise value_error("runs", f"a standard error of {pair.model!r} - {pair.baseline!r}", f"none ({e.reason})")
-    own = n * float(error) * float(error)
-    binary = e.n_clusters is None and str(e.method) == "Tango"
-    psi = max(pair.flipped / n, d)
-    variance = Variance(psi, max(psi - d * d, 0.0)) if binary else Variance(own, own)
-    paired = rows_needed(variance, d, level, power)
-    groups = None if e.n_clusters is None else -(-paired * int(e.n_clusters) // n)
+def _from_pilot(
+    runs: Runs,
+    pair: PairResult,
+    clusters: str | None,
+    how: dict[str, Any],
+    *,
+    sizes: Sequence[float],
+    answers: Sequence[int],
+) -> Iterator[Planned]:
+    """The rows of one pair of models: every difference, for every number of answers to an item."""
     scores = runs.scores(models=[pair.baseline, pair.model])
-    spread = sum(_variance(uncertainty.estimate(scores[name])) for name in (pair.baseline, pair.model))
-    name = f"{pair.model} - {pair.baseline}"
-    return Planned(name, d, paired, rows_needed(Variance(spread, spread), d, level, power), groups)
+    groups = scores.cluster if clusters is None else scores.column(clusters)
+    tables = [scores.repeated(name) for name in (pair.model, pair.baseline)]
+    new, base = (scores[name] for name in (pair.model, pair.baseline))
+    pilot, asked = new - base, [1]
+    repeated = _repeats(tables) if groups is None else None
+    if repeated is not None:
+        pilot, asked = repeated, list(answers) or [1, repeated.shape[1]]
+    elif answers:
+        fix = "the pilot has to have the same number of answers of both models to every item, and no clusters"
+        raise value_error("answers", "none with such a pilot", ", ".join(map(str, answers)), fix)
+    # Differences of -1, 0 and 1 would be taken for those of 0/1 answers; half of them, and of what to see, are not.
+    scale = 1.0 if repeated is None and groups is None and str(pair.difference.method) == "Tango" else 0.5
+    wanted = np.array(sizes)[:, None]
+    paired = uncertainty.sample_size(
+        scale * wanted, pilot=scale * pilot, clusters=groups, answers=np.array(asked), **how
+    )
+    apart = None
+    if repeated is not None:
+        apart = uncertainty.sample_size(wanted, pilot=tuple(tables), answers=np.array(asked), paired=False, **how)
+    elif min(spread := [_variance(side) for side in (new, base)]) > 0.0:
+        apart = uncertainty.sample_size(wanted, sd=tuple(map(math.sqrt, spread)), paired=False, **how)
+    for i, d in enumerate(sizes):
+        for j, many in enumerate(asked):
+            low, high = (int(np.asarray(end)[i, j]) for end in (paired.low, paired.high))
+            yield Planned(
+                f"{pair.model} - {pair.baseline}", d, int(np.asarray(paired.n)[i, j]), low, high,
+                answers=None if repeated is None else many,
+                unpaired=None if apart is None else int(np.broadcast_to(apart.n, np.shape(paired.n))[i, j]),
+                clusters=None if paired.n_clusters is None else int(np.asarray(paired.n_clusters)[i, j]),
+            )  # fmt: skip
 
 
-def _variance(e: Estimate) -> float:
-    """The variance of the values behind a mean of independent values."""
-    return 0.0 if e.standard_error is None else int(e.n) * float(e.standard_error) * float(e.standard_error)
+def _repeats(tables: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    """The differences of each answer to each item, where both models have as many answers to every item."""
+    new, base = tables
+    if new is None or base is None or new.shape != base.shape:
+        return None
+    return new - base
+
+
+def _variance(scores: NDArray[np.float64]) -> float:
+    """The variance of independent scores; 0 where all are equal."""
+    if (scores == scores[0]).all():
+        return 0.0
+    error = uncertainty.estimate(scores).standard_error
+    return len(scores) * float(error or 0.0) * float(error or 0.0)
 
 
 def _said(pair: PairResult) -> str:

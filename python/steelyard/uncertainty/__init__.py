@@ -1,4 +1,4 @@
-"""Estimates with confidence intervals: proportions, means, ratios, the bootstrap and paired comparisons of models."""
+"""Estimates with confidence intervals: proportions, means, ratios, the bootstrap, comparisons and their power."""
 
 from .adjust import adjust
 from .blocks import blocks
@@ -8,6 +8,8 @@ from .compare import compare
 from .comparison import Comparison
 from .krippendorff import krippendorff_alpha
 from .mean import estimate
+from .planning import minimum_detectable, power, sample_size
+from .power_analysis import PowerAnalysis
 from .proportion import proportion
 from .quantiles import quantile, trimmed_mean
 from .quotients import quotient
@@ -20,6 +22,7 @@ __all__ = [
     "BootstrapEstimate",
     "Comparison",
     "EstimateState",
+    "PowerAnalysis",
     "Ranking",
     "adjust",
     "blocks",
@@ -28,9 +31,12 @@ __all__ = [
     "ece",
     "estimate",
     "krippendorff_alpha",
+    "minimum_detectable",
+    "power",
     "proportion",
     "quantile",
     "quotient",
+    "sample_size",
     "scipy_bootstrap",
     "smoothed",
     "subsample",

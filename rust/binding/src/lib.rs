@@ -52,7 +52,7 @@ mod _core {
     use crate::math::{
         beta_cdf, beta_isf, beta_quantile, beta_sf, binomial_cdf, binomial_pmf, binomial_sf, math_bend,
         math_cos, math_erfc, math_exp, math_exp32, math_expm1, math_lgamma, math_log, math_log1p, math_powi,
-        normal_cdf, normal_pdf, normal_quantile, normal_sf, t_cdf, t_quantile, t_sf,
+        noncentral_t_sf, normal_cdf, normal_pdf, normal_quantile, normal_sf, t_cdf, t_quantile, t_sf,
     };
     #[pymodule_export]
     use crate::mode::{in_standard_mode, set_mode_for_tests};
@@ -90,9 +90,9 @@ mod _core {
     use crate::uncertainty::{
         abc_interval, auc_interval, bandwidth, block_length, bootstrap, bootstrap_each, ideal_bootstrap,
         independence, left_out_parts, majority_at, max_t, max_t_baseline, paired_comparison, paired_counts,
-        pass_at, quantile_interval, ratio_interval, replicates_interval, resampled_counts, resampled_rows,
-        resampling_counts, sign_flip, smoothing_noise, statistic_interval, unpaired_comparison,
-        unpaired_counts,
+        paired_power, pass_at, proportion_power, quantile_interval, ratio_interval, replicates_interval,
+        resampled_counts, resampled_rows, resampling_counts, sign_flip, smoothing_noise, statistic_interval,
+        unpaired_comparison, unpaired_counts, unpaired_power,
     };
 
     // Constants that the Python face uses too. They are defined once, in the kernels.
@@ -104,6 +104,8 @@ mod _core {
     const SHUFFLED_ROWS: usize = steelyard_kernels::uncertainty::shuffles::MOST;
     #[pymodule_export]
     const PERMUTATIONS: u64 = steelyard_kernels::uncertainty::unpaired::WAYS;
+    #[pymodule_export]
+    const POWER_ROWS: i64 = steelyard_kernels::uncertainty::power::MOST;
     #[pymodule_export]
     const TOKEN_COUNTS: u8 = steelyard_kernels::tokens::COUNTS;
     #[pymodule_export]

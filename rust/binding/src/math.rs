@@ -5,8 +5,9 @@ use crate::call::{call, call_quick};
 use crate::give::{Give, Given, value_error};
 use numpy::{PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use steelyard_kernels::grid::fill_rows;
-use steelyard_kernels::math::{self, Function, beta, binomial, normal, student_t};
+use std::ops::Range;
+use steelyard_kernels::grid::{fill_rows, fill_slow_rows};
+use steelyard_kernels::math::{self, Function, beta, binomial, noncentral_t, normal, student_t};
 use steelyard_kernels::memory;
 
 /// A number, or the elements of an array, as an argument.
@@ -26,10 +27,11 @@ impl Argument<'_> {
 }
 
 /// Applies `f` to numbers, which returns a number; or, where arguments are arrays of the same shape, element by
-/// element.
+/// element. A `slow` function takes more than microseconds.
 fn each<'py, const N: usize>(
     py: Python<'py>,
     arguments: [(&str, &Bound<'py, PyAny>); N],
+    slow: bool,
     f: impl Fn([f64; N]) -> f64 + Sync,
 ) -> PyResult<Bound<'py, PyAny>> {
     let mut values = [Argument::One(0.0); N];
@@ -57,11 +59,12 @@ fn each<'py, const N: usize>(
     let mut out = Fresh::new(py, shape.iter().product())?;
     let column = out.elements();
     call(py, None, column.len(), |progress| {
-        fill_rows([column], progress, |rows, [part]| {
+        let fill = |rows: Range<usize>, [part]: [&mut [f64]; 1]| {
             for (i, out) in rows.zip(part) {
                 *out = f(std::array::from_fn(|k| values[k].at(i)));
             }
-        })
+        };
+        if slow { fill_slow_rows([column], progress, fill) } else { fill_rows([column], progress, fill) }
     })?;
     Ok(out.array().reshape(shape)?.into_any())
 }
@@ -72,7 +75,7 @@ macro_rules! functions {
         $(#[$doc])*
         #[pyfunction]
         pub fn $name<'py>(py: Python<'py>, $($argument: &Bound<'py, PyAny>),+) -> PyResult<Bound<'py, PyAny>> {
-            each(py, [$((stringify!($argument), $argument)),+], |[$($argument),+]| $f($($argument),+))
+            each(py, [$((stringify!($argument), $argument)),+], false, |[$($argument),+]| $f($($argument),+))
         }
     )*};
 }
@@ -113,6 +116,18 @@ functions! {
     beta_quantile(a, b, p) = beta::quantile;
     /// The x with P(X > x) = q of the beta distribution.
     beta_isf(a, b, q) = beta::isf;
+}
+
+/// P(T > t) of the noncentral t distribution, whose mean is moved by delta.
+#[pyfunction]
+pub fn noncentral_t_sf<'py>(
+    py: Python<'py>,
+    t: &Bound<'py, PyAny>,
+    df: &Bound<'py, PyAny>,
+    delta: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let arguments = [("t", t), ("df", df), ("delta", delta)];
+    each(py, arguments, true, |[t, df, delta]| noncentral_t::sf(t, df, delta))
 }
 
 /// exp(x) of a float32 array, to below 1 ulp of float32.

@@ -87,6 +87,11 @@ pub fn expm1(x: f64) -> f64 {
     dispatch(One(x, Expm1))
 }
 
+/// `exp(x) - 1 - x`: the bits of [`bend64`].
+pub fn bend(x: f64) -> f64 {
+    dispatch(One(x, Bend))
+}
+
 /// `log(x)`: the bits of [`log64`].
 pub fn log(x: f64) -> f64 {
     dispatch(One(x, Log))

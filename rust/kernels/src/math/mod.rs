@@ -16,6 +16,7 @@ pub(crate) mod gamma;
 pub mod hypergeometric;
 mod log;
 mod map;
+pub mod noncentral_t;
 pub mod normal;
 mod pow;
 pub(crate) mod saddle_point;
@@ -30,7 +31,7 @@ pub use exp::{
 };
 pub use gamma::lgamma;
 pub use log::{log1p_64, log1p64_unit, log64};
-pub use map::{Bend, Exp, Exp32, Expm1, Function, Log, Log1p, exp, expm1, log, log1p, map};
+pub use map::{Bend, Exp, Exp32, Expm1, Function, Log, Log1p, bend, exp, expm1, log, log1p, map};
 pub use pow::{Powers, exceeds, powi};
 pub use tanh::{tanh32, tanh64};
 pub(crate) use trig::{angle, sin};

@@ -25,6 +25,7 @@ mod no_estimate;
 mod normal_limits;
 pub mod ordered;
 pub mod paired;
+pub mod power;
 mod ratio;
 mod repeats;
 mod replicates;

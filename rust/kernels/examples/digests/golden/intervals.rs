@@ -21,6 +21,7 @@ use steelyard_kernels::uncertainty::answers::Test as AnswersTest;
 use steelyard_kernels::uncertainty::paired::{
     self, Table, differences, mcnemar, paired_binary, unspread_difference,
 };
+use steelyard_kernels::uncertainty::power::{self, Decision};
 use steelyard_kernels::uncertainty::sign_flip::sign_flip;
 use steelyard_kernels::uncertainty::unpaired::{self, fisher};
 
@@ -49,6 +50,8 @@ pub const TABLE: &[Entry] = &[
         lengths: [0, 1, 7, 16, 33, 1000, 20_011],
         ..entry("intervals.proportion_tests", "counts", proportion_tests)
     },
+    // Every number of rows below the length is a setting.
+    Entry { lengths: [0, 1, 2, 7, 16, 33, 90], ..entry("intervals.power", "counts", powers) },
     entry("intervals.sign_flip", "float64", flips),
     // At most 60: the simulation of 100 would take a third of the time of the whole table.
     Entry {
@@ -350,6 +353,43 @@ fn proportion_tests(n: usize) -> Run {
                         digest.double(test(k as u64, n as u64, p0, of, alternative));
                     }
                 }
+            }
+        }
+    })
+}
+
+/// The power of up to n rows, whose shares and margins vary.
+fn powers(n: usize) -> Run {
+    let rows: Vec<i64> = (1..=n as i64).collect();
+    let others: Vec<i64> = rows.iter().map(|row| 1 + row / 2).collect();
+    let column = |of: fn(usize) -> f64| (0..n).map(of).collect::<Vec<f64>>();
+    let [up, down] = [column(|i| (i % 8) as f64 / 16.0), column(|i| (i % 7) as f64 / 32.0)];
+    let [p, margin] = [column(|i| 1.0 - (i % 6) as f64 / 8.0), column(|i| (i % 3) as f64 / 16.0)];
+    let above = column(|i| (i % 5) as f64 / 8.0);
+    Box::new(move |digest| {
+        let mut out = vec![0.0; n];
+        for (alternative, confidence) in ways() {
+            for &method in Method::ALL {
+                let done = power::of_shares(&rows, [&p, &above], method, confidence, &mut out, &mut |_| true);
+                given(done);
+                digest.of("share").of(method.name()).of(alternative).doubles(&out);
+            }
+            let tests = AnswersTest::ALL.iter().map(|&test| (test.name(), Decision::Test(test)));
+            let intervals = [paired::Method::Tango, paired::Method::BonettPrice];
+            let intervals = intervals.map(|method| (method.name(), Decision::Interval(method)));
+            for (name, decision) in tests.chain(intervals) {
+                let columns = [&up[..], &down, &margin];
+                given(power::of_pairs(&rows, columns, decision, confidence, &mut out, &mut |_| true));
+                digest.of("pairs").of(name).of(alternative).doubles(&out);
+            }
+            let tests = AnswersTest::ALL.iter().map(|&test| (test.name(), Decision::Test(test)));
+            let intervals = unpaired::Method::ALL.iter();
+            let intervals = intervals.map(|&method| (method.name(), Decision::Interval(method)));
+            for (name, decision) in tests.chain(intervals) {
+                let columns = [&p[..], &above, &margin];
+                let sizes = [&rows[..], &others];
+                given(power::of_samples(sizes, columns, decision, confidence, &mut out, &mut |_| true));
+                digest.of("samples").of(name).of(alternative).doubles(&out);
             }
         }
     })

@@ -3,7 +3,7 @@
 use super::inputs::{Draw, tame, wild, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::math::{
-    self, Bend, Exp, Exp32, Expm1, Function, Log, Log1p, beta, binomial, normal, student_t,
+    self, Bend, Exp, Exp32, Expm1, Function, Log, Log1p, beta, binomial, noncentral_t, normal, student_t,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -16,6 +16,7 @@ pub const TABLE: &[Entry] = &[
     scalars("math.special", special),
     scalars("math.normal", normal),
     scalars("math.student_t", student_t),
+    scalars("math.noncentral_t", noncentral),
     scalars("math.beta", beta),
     scalars("math.binomial", binomial),
 ];
@@ -119,6 +120,14 @@ fn student_t(n: usize) -> Run {
             ("quantile", |&(_, df, p)| student_t::quantile(p, df)),
         ],
     )
+}
+
+fn noncentral(n: usize) -> Run {
+    let arguments = |[u, v, w]: [f64; 3], word: u64| {
+        let df = if word.is_multiple_of(5) { 1e9 * w } else { 1.0 + 100.0 * w };
+        (20.0 * u - 4.0, df, 16.0 * v - 4.0)
+    };
+    draws(n, arguments, &[("sf", |&(t, df, delta)| noncentral_t::sf(t, df, delta))])
 }
 
 fn beta(n: usize) -> Run {

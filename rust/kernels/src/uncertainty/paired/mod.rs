@@ -10,6 +10,7 @@ mod tango;
 pub use answers::{Method, Table, paired_binary, unspread_difference};
 pub use mcnemar::mcnemar;
 pub use tango::tango;
+pub(crate) use tango::tango_exceeds;
 
 use crate::grid::{self, CHUNK, Progress, Stopped};
 use crate::intervals::cluster::{ClusterSums, cluster_sums};

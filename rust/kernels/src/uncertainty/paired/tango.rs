@@ -18,17 +18,27 @@ fn tango_lower(b: f64, c: f64, n: f64, z: f64) -> f64 {
     if z < 0.0 {
         return -tango_lower(c, b, n, -z);
     }
-    let inside = |d: f64| {
-        let linear = -b - c + (2.0 * n - b + c) * d;
-        let constant = -c * d * (1.0 - d);
-        let discriminant = linear * linear - 8.0 * n * constant;
-        let root = if discriminant > 0.0 { discriminant.sqrt() } else { 0.0 };
-        // The same root without cancellation where `linear` is positive.
-        let q = if linear > 0.0 { -2.0 * constant / (root + linear) } else { (root - linear) / (4.0 * n) };
-        let variance = n * (2.0 * q + d * (1.0 - d));
-        b - c - n * d <= z * (if variance > 0.0 { variance } else { 0.0 }).sqrt()
-    };
-    bisection::edge(-1.0, (b - c) / n, inside)
+    bisection::edge(-1.0, (b - c) / n, |d| passes(b, c, n, z, d))
+}
+
+/// Whether the lower limit of [`tango`] exceeds `d`: one look at the score instead of the search for the limit.
+pub(crate) fn tango_exceeds(b: f64, c: f64, n: f64, z: f64, d: f64) -> bool {
+    if z < 0.0 {
+        return tango_lower(b, c, n, z) > d;
+    }
+    d < -1.0 || (d < (b - c) / n && !passes(b, c, n, z, d))
+}
+
+/// Whether the score test does not reject `d`, at most the difference observed, against a larger one.
+fn passes(b: f64, c: f64, n: f64, z: f64, d: f64) -> bool {
+    let linear = -b - c + (2.0 * n - b + c) * d;
+    let constant = -c * d * (1.0 - d);
+    let discriminant = linear * linear - 8.0 * n * constant;
+    let root = if discriminant > 0.0 { discriminant.sqrt() } else { 0.0 };
+    // The same root without cancellation where `linear` is positive.
+    let q = if linear > 0.0 { -2.0 * constant / (root + linear) } else { (root - linear) / (4.0 * n) };
+    let variance = n * (2.0 * q + d * (1.0 - d));
+    b - c - n * d <= z * (if variance > 0.0 { variance } else { 0.0 }).sqrt()
 }
 
 #[cfg(test)]

@@ -34,6 +34,15 @@ impl Method {
             Method::AgrestiCaffo => agresti_caffo::interval(k, n, z),
         })
     }
+
+    /// Whether the lower one of these limits exceeds `d`.
+    pub(crate) fn exceeds(self, hits: [u64; 2], rows: [u64; 2], z: f64, d: f64) -> bool {
+        let floats = |x: [u64; 2]| x.map(|x| x as f64);
+        match self {
+            Method::MiettinenNurminen => miettinen_nurminen::exceeds(floats(hits), floats(rows), z, d),
+            Method::Newcombe | Method::AgrestiCaffo => self.limits(hits, rows, z).low > d,
+        }
+    }
 }
 
 /// Compares two samples with `hits` right answers of `rows`: the difference of the shares; the root of the sum of the

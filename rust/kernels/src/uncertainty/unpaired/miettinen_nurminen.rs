@@ -15,15 +15,24 @@ fn lower([k, j]: [f64; 2], [n, m]: [f64; 2], z: f64) -> f64 {
     if z < 0.0 {
         return -lower([j, k], [m, n], -z);
     }
-    let value = k / n - j / m;
+    bisection::edge(-1.0, k / n - j / m, |d| passes([k, j], [n, m], z, d))
+}
+
+/// Whether the lower limit of [`interval`] exceeds `d`: one look at the score instead of the search for the limit.
+pub(super) fn exceeds([k, j]: [f64; 2], [n, m]: [f64; 2], z: f64, d: f64) -> bool {
+    if z < 0.0 {
+        return lower([k, j], [n, m], z) > d;
+    }
+    d < -1.0 || (d < k / n - j / m && !passes([k, j], [n, m], z, d))
+}
+
+/// Whether the score test does not reject `d`, at most the difference observed, against a larger one.
+fn passes([k, j]: [f64; 2], [n, m]: [f64; 2], z: f64, d: f64) -> bool {
     let factor = (n + m) / (n + m - 1.0);
-    let inside = |d: f64| {
-        let q = restricted([k, j], [n, m], d);
-        let p = q + d;
-        let variance = (p * (1.0 - p) / n + q * (1.0 - q) / m) * factor;
-        value - d <= z * (if variance > 0.0 { variance } else { 0.0 }).sqrt()
-    };
-    bisection::edge(-1.0, value, inside)
+    let q = restricted([k, j], [n, m], d);
+    let p = q + d;
+    let variance = (p * (1.0 - p) / n + q * (1.0 - q) / m) * factor;
+    k / n - j / m - d <= z * (if variance > 0.0 { variance } else { 0.0 }).sqrt()
 }
 
 /// The second share q of the largest likelihood where the first is q + d.
