@@ -30,7 +30,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Ranking": lambda: sy.compare(TABLE),
     "Reliability": lambda: sy.reliability(P, RNG.random(200) < P),
     "Reliability with weights": lambda: sy.reliability(P, P > 0.4, weights=P),
-    "PowerAnalysis": lambda: sy.uncertainty.sample_size([0.05, 0.1], discordance=0.2),
+    "PowerAnalysis": lambda: sy.uncertainty.sample_size(0.05, discordance=0.2),
     "Schedule": lambda: sy.schedules.cosine(1.0, total_steps=100),
 }
 

@@ -155,13 +155,15 @@ class PowerAnalysis(Result):
         vars(self)["_planned"] = planned
         return self
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
         """Draw the power against the number of rows: a line for each setting, and a point at its n and power.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             The axes to draw on; new ones are made where it is not given.
+        label : str, optional
+            The name of this result in a legend; a second result on the same axes joins the legend.
 
         Returns
         -------
@@ -183,13 +185,13 @@ class PowerAnalysis(Result):
         assert ax is not None
         for i in range(len(table["n"])):
             if table["difference"][i] == table["difference"][i]:
-                self._curve(ax, planned, i)
+                self._curve(ax, planned, i, label)
         ax.set(xlabel="rows", ylabel="power", ylim=(0.0, 1.02))
-        if len(table["n"]) > 1:
+        if len(table["n"]) > 1 or label is not None:
             legend(ax, loc="lower right")
         return ax
 
-    def _curve(self, ax: Axes, planned: Planned, i: int) -> None:
+    def _curve(self, ax: Axes, planned: Planned, i: int, named: str | None) -> None:
         table = self.table
         sign = -1.0 if planned.mirrored else 1.0
         d, n = sign * float(table["difference"][i]), int(table["n"][i])
@@ -198,6 +200,7 @@ class PowerAnalysis(Result):
         power = planned.study.chance(settings, rows, np.full(len(rows), d))
         varying = [name for name, column in table.items() if name in self.assumed or name in ("difference", "margin")]
         varying = [name for name in varying if (table[name] != table[name][0]).any()]
-        label = ", ".join(f"{name} {table[name][i]:.4g}" for name in varying) or None
+        parts = [] if named is None else [named]
+        label = ", ".join(parts + [f"{name} {table[name][i]:.4g}" for name in varying]) or None
         (line,) = ax.plot(rows, power, label=label)
         ax.plot([n], [float(table["power"][i])], "o", color=line.get_color())
