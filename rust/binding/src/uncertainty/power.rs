@@ -123,11 +123,11 @@ fn decision<M: Named>(method: &str, test: Option<&str>) -> PyResult<Decision<M>>
     })
 }
 
-fn filled<'py>(
-    py: Python<'py>,
+fn filled(
+    py: Python<'_>,
     rows: usize,
     fill: impl FnOnce(&mut [f64], Progress<'_>) -> Result<(), Stopped> + Send,
-) -> Powers<'py> {
+) -> Powers<'_> {
     let mut out = Fresh::new(py, rows)?;
     let part = out.elements();
     call(py, None, rows, move |progress| fill(part, progress))?;
