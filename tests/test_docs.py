@@ -129,8 +129,14 @@ def public_modules() -> list[types.ModuleType]:
 
 
 def documented() -> list[doctest.DocTest]:
+    """The examples of public modules, and of public names that private modules define."""
     finder = doctest.DocTestFinder(exclude_empty=True)
-    return [test for module in public_modules() for test in finder.find(module) if test.examples]
+    found = [test for module in public_modules() for test in finder.find(module)]
+    for module in public_modules():
+        for name in getattr(module, "__all__", ()):
+            if "._" in getattr(value := getattr(module, name), "__module__", ""):
+                found += finder.find(value, f"{value.__module__}.{name}", globs=vars(module))
+    return [test for test in {test.name: test for test in found}.values() if test.examples]
 
 
 @pytest.mark.parametrize("test", documented(), ids=lambda test: test.name)

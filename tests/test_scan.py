@@ -215,6 +215,101 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         sy.scan(path, "score", EstimateState())
 
 
+IDS = {"x": "s", "clusters": "c"}
+
+
+def clusters_of(source: Any) -> int | None:
+    return sy.scan(source, IDS, EstimateState(), batch_rows=2).compute().n_clusters
+
+
+def text(folder: Path, name: str, content: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, "utf-8")
+    return path
+
+
+def test_a_data_set_says_its_types(tmp_path: Path) -> None:
+    """A file of text is read by its first rows otherwise."""
+    import pyarrow.dataset as ds
+
+    path = text(tmp_path, "a.csv", "s,c\n1,007\n0,07\n1,7\n1,8\n")
+    types = pa.schema([("s", pa.float64()), ("c", pa.string())])
+    assert clusters_of(path) == 2
+    assert clusters_of(ds.dataset(path, format="csv", schema=types)) == 4
+    late = text(tmp_path, "late.jsonl", '{"s": 1}\n' * 200_000 + '{"s": 0.5, "c": 3}\n')
+    assert sy.scan(ds.dataset(late, format="json", schema=types), "s", EstimateState()).compute().n == 200_001
+    for name, said in (("s", "source: expected files that Arrow can read; "), ("c", "columns: expected columns of ")):
+        with pytest.raises(ValueError, match=f"^{said}.*pass pyarrow.dataset.dataset"):
+            sy.scan(late, name, EstimateState())
+
+
+def test_data_sets_without_fragments(tmp_path: Path) -> None:
+    import pyarrow.dataset as ds
+
+    data = ds.dataset(written("parquet", tmp_path))
+    for source in (data.filter(ds.field("score") < 99), data.scanner()):
+        assert sy.scan(source, OF, EstimateState()) == WANT
+
+
+def test_ids_keep_their_digits() -> None:
+    from decimal import Decimal
+
+    numbers = [Decimal(2**53 + i) for i in (0, 1, 0, 1, 2, 3)]
+    table = pa.table({"s": [1.0, 0, 1, 1, 0, 1], "c": pa.array(numbers, pa.decimal128(20, 0))})
+    assert clusters_of(table) == 4
+
+
+def test_a_cell_without_an_id_is_no_cluster(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected an id for every row"):
+        clusters_of(text(tmp_path, "a.csv", "s,c\n1,a\n0,\n1,\n1,b\n"))
+
+
+def test_folders_name_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the files are given; a column of the file of that name makes it unclear which is meant."""
+    for user in ("5", "bob"):
+        text(tmp_path, f"user={user}/a.csv", "s\n1\n0\n")
+    monkeypatch.chdir(tmp_path)
+    of = {"x": "s", "clusters": "user"}
+    for source in (".", "*/*.csv", "**", "user=*", tmp_path):
+        assert sy.scan(source, of, EstimateState()).compute().n_clusters == 2, source
+    assert sy.scan("user=5", of, EstimateState()).compute().n_clusters == 1
+    text(tmp_path, "clash/c=z/a.csv", "s,c\n1,a\n0,b\n")
+    with pytest.raises(ValueError, match=r"expected one column 'c' in .*; got one in the file and one by its folder"):
+        clusters_of("clash")
+
+
+def test_empty_files(tmp_path: Path) -> None:
+    text(tmp_path, "a.jsonl", '{"s": 1}\n{"s": 0}\n')
+    text(tmp_path, "b.jsonl", "")
+    assert sy.scan(tmp_path, "s", EstimateState()).compute().n == 2
+    assert sy.scan(str(tmp_path / "b.*"), "s", EstimateState()) == EstimateState()
+
+
+@pytest.mark.parametrize("size", [1, 2, 10])
+def test_kinds_do_not_depend_on_batches(size: int) -> None:
+    values = {"s": [1, 0, None, 1, 0, True]}
+    assert sy.scan(values, "s", EstimateState(nan_policy="omit"), batch_rows=size).compute().n == 5
+    mixed = {"s": [1.0] * 6, "c": np.array([5, "5", 5, "5", "d", 1], object)}
+    with pytest.raises((TypeError, ValueError), match="column 'c': expected"):
+        sy.scan(mixed, IDS, EstimateState(), batch_rows=size)
+
+
+def test_columns_of_frames() -> None:
+    pd = pytest.importorskip("pandas", reason="pandas comes with the dev extra")
+    pl = pytest.importorskip("polars", reason="polars comes with the dev extra")
+    values, ids = [1.0, 0.0, 1.0, 1.0], ["b", "a", "b", "c"]
+    for source in (
+        {"s": pd.Series(values, [3.5, 1.5, 0.5, 2.5]), "c": pd.Series(ids, dtype="category")},
+        {"s": pl.Series(values), "c": pl.Series(ids, dtype=pl.Categorical)},
+        pl.DataFrame({"s": values, "c": pl.Series(ids, dtype=pl.Categorical)}),
+        pl.DataFrame({"s": values, "c": pl.Series(ids, dtype=pl.Enum(["a", "b", "c"]))}),
+    ):
+        assert clusters_of(source) == 3
+    missing = {"s": pd.Series([1, None, 0], dtype="Int64")}
+    assert sy.scan(missing, "s", EstimateState(nan_policy="omit"), batch_rows=1).compute().n == 2
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a name": (lambda: sy.scan(arrow(), "scor", EstimateState()), "columns: .* got 'scor', .*; did you mean 'score'?"),
     "an argument": (lambda: sy.scan(arrow(), {"y": "score"}, EstimateState()), "columns: expected one of x, where, clusters; got 'y'"),
@@ -230,6 +325,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "kinds": (lambda: sy.scan(two_kinds(), {"x": "x", "clusters": "id"}, EstimateState()), "column 'id': expected numbers, as in the first rows; got texts (in rows 2 to 2"),
     "lists": (lambda: sy.scan(pa.table({"x": [[1.0], [1.0, 2.0]]}), "x", EstimateState()), "column 'x': expected lists of one length; got lengths 1, 2"),
     "lengths": (lambda: sy.scan({"x": np.ones(3), "c": np.ones(2)}, {"x": "x", "clusters": "c"}, EstimateState()), "column 'c': expected 3 rows, as 'x' has; got 2"),
+    "one state": (lambda: sy.scan(arrow(), {"a": "p", "b": "p"}, dict.fromkeys("ab", EstimateState())), "state: expected a state of its own"),
+    "nothing to add": (lambda: sy.scan(arrow(), {"clusters": "user"}, EstimateState()), "columns: expected a column for x; got columns for clusters alone"),
+    "records": (lambda: sy.scan([{"x": 1}], "x", EstimateState()), "column 'x': expected an array or a list; got int 1"),
+    "two of a name": (lambda: sy.scan(pa.table([[1], [2]], ["x", "x"]), "x", EstimateState()), "columns: expected one column 'x' in source; got 2"),
     "rows": (lambda: sy.scan(arrow(), "score", EstimateState(), batch_rows=0), "batch_rows: expected "),
 }  # fmt: skip
 

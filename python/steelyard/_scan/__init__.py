@@ -47,7 +47,11 @@ def scan(
         Arrow IPC (Feather), CSV, TSV and JSON lines, also compressed, by their names. An Arrow table, record batch,
         reader or data set; a polars frame or lazy frame; whatever else exports an Arrow stream, such as a relation of
         DuckDB. A mapping from names to NumPy arrays, which may be mapped from a file. An iterable of tables of any of
-        these kinds. Files and Arrow need pyarrow.
+        these kinds. Files and Arrow need pyarrow. A file that is given twice counts twice.
+
+        A file of text has no types of its own: pyarrow tells them from its first rows, so that ids written as 007 and 7
+        are the number 7, and an empty cell is a missing value. Where that is not what is meant, give a
+        ``pyarrow.dataset.dataset(..., schema=...)``, which is read with the types that it says.
     columns : str, tuple, list or mapping
         Which columns the state is given: the name of the one that its ``update`` takes first; a tuple of names where
         that takes a tuple of columns; a list of names for a table ``[n, K]`` of them (a column of lists of equal
@@ -79,7 +83,7 @@ def scan(
     >>> table = {"right": np.array([1, 0, 1, 1, 0, 1]), "user": ["ann", "ann", "bob", "cyd", "cyd", "dan"]}
     >>> state = sy.scan(table, {"x": "right", "clusters": "user"}, sy.uncertainty.EstimateState(), batch_rows=2)
     >>> print(state.compute())
-    0.67 [0.18, 0.95] (95 %, clustered Wilson, n = 6, 4 clusters)
+    0.67 [0.16, 0.96] (95 %, clustered Wilson, n = 6, 4 clusters)
     """
     size = whole(batch_rows, "batch_rows", 1, 1 << 40)
     works = _works(columns, state)
@@ -106,6 +110,8 @@ def _works(columns: Any, state: Any) -> list[_Work]:
         return [_work(columns, state, "columns")]
     if not isinstance(state, Mapping) or not state or not all(isinstance(one, State) for one in state.values()):
         raise type_error("state", "a state such as uncertainty.EstimateState(), or a mapping of some", shown(state))
+    if len({id(one) for one in state.values()}) < len(state):
+        raise value_error("state", "a state of its own under each name", "one state under two names")
     if not isinstance(columns, Mapping) or set(columns) != set(state):
         got = f"those of {', '.join(map(repr, columns))}" if isinstance(columns, Mapping) else shown(columns)
         raise value_error("columns", f"a mapping with the names of the states, {', '.join(map(repr, state))}", got)

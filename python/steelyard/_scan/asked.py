@@ -46,7 +46,12 @@ def _values(batch: Batch, columns: Any) -> Any:
 
 def asked_of(columns: Any, state: State, name: str) -> Asked:
     """Check the columns for the ``update`` of a state."""
-    takes = [one for one in inspect.signature(type(state).update).parameters if one not in NOT_COLUMNS]  # type: ignore[attr-defined]
+    update = inspect.signature(type(state).update).parameters  # type: ignore[attr-defined]
+    takes = [
+        one
+        for one, of in update.items()
+        if one not in NOT_COLUMNS and of.kind not in (of.VAR_POSITIONAL, of.VAR_KEYWORD)
+    ]
     of = columns if isinstance(columns, Mapping) else {takes[0]: columns}
     if not of:
         raise value_error(name, "at least one column", "an empty mapping")
@@ -56,4 +61,7 @@ def asked_of(columns: Any, state: State, name: str) -> Asked:
         if not isinstance(asked, str) and not (several and all(isinstance(one, str) for one in asked)):
             where = f"{name}[{argument!r}]" if isinstance(columns, Mapping) else name
             raise type_error(where, "the name of a column, or a tuple or list of names", shown(asked))
+    for argument in takes:
+        if update[argument].default is inspect.Parameter.empty and argument not in of:
+            raise value_error(name, f"a column for {argument}", f"columns for {', '.join(of)} alone")
     return Asked(of)

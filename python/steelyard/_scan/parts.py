@@ -14,7 +14,7 @@ import numpy as np
 from .._text import printable
 from ..errors import shown, type_error, value_error
 from .batch import Batch
-from .values import values_of
+from .values import array_of, values_of
 
 __all__ = ["Part", "parts_of"]
 
@@ -24,6 +24,10 @@ FORMATS = {
     ".csv": "csv", ".tsv": "tsv", ".jsonl": "json", ".ndjson": "json", ".json": "json",
 }  # fmt: skip
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+WITHOUT_TYPES = ("csv", "tsv", "json")
+FIRST_BLOCK = (
+    "its columns and types are those of its first rows: pass pyarrow.dataset.dataset(..., schema=...) to say them"
+)
 ANYTHING = "paths, an Arrow table or stream, a frame, or a mapping from names to arrays"
 
 
@@ -46,11 +50,13 @@ def parts_of(source: Any, wanted: list[str]) -> list[Part]:
     if isinstance(source, Mapping):
         return [_of_arrays(source, wanted)]
     arrow = _arrow(source)
-    if hasattr(source, "get_fragments"):  # a data set of Arrow
-        return [_of_fragment(fragment, source.schema, wanted) for fragment in source.get_fragments()]
+    if hasattr(source, "get_fragments"):
+        return _of_given(source, wanted)
     if hasattr(source, "collect_batches"):  # a lazy frame of polars
         _named(source.collect_schema().names(), wanted, "source")
         return [Part("source", None, lambda size: _joined(_tables(_of_lazy(source, wanted, size)), wanted, size))]
+    if type(source).__name__ == "Scanner" and hasattr(source, "to_reader"):  # of a data set of Arrow
+        return [_of_stream(arrow, source.to_reader(), wanted)]
     if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         return [_of_stream(arrow, source, wanted)]
     if isinstance(source, Iterable) and not isinstance(source, str | bytes | np.ndarray):
@@ -75,7 +81,7 @@ def _arrow(of: Any) -> Any:
 
 def _of_arrays(source: Mapping[Any, Any], wanted: list[str]) -> Part:
     _named(list(source), wanted, "source")
-    columns = {name: source[name] for name in wanted}
+    columns = {name: array_of(source[name], name) for name in wanted}
     rows = {name: len(column) for name, column in columns.items()}
     first, n = next(iter(rows.items()))
     for name, length in rows.items():
@@ -92,6 +98,8 @@ def _of_arrays(source: Mapping[Any, Any], wanted: list[str]) -> Part:
 def _named(have: list[Any], wanted: list[str], part: str) -> None:
     """Refuse names that a part does not have."""
     for name in wanted:
+        if have.count(name) > 1:
+            raise value_error("columns", f"one column {name!r} in {part}", f"{have.count(name)} of that name")
         if name not in have:
             listed = ", ".join(repr(str(one)) for one in have[:8]) + (", ..." if len(have) > 8 else "")
             near = get_close_matches(name, [str(one) for one in have], 1)
@@ -108,21 +116,32 @@ def _of_paths(paths: Iterable[str | os.PathLike[str]], wanted: list[str]) -> lis
 
 
 def _of_path(path: str, wanted: list[str]) -> list[Part]:
-    if os.path.isdir(path):
-        return _of_folder(path, wanted)
-    found = [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True))
-    if not found:
+    """The files of a path, a pattern or a folder; those of one format are one data set, whose folders' names agree."""
+    if os.path.exists(path):
+        found = [path]
+    else:
+        found = [one for one in sorted(glob.glob(path, recursive=True)) if "**" not in path or not os.path.isdir(one)]
+    files: dict[str, list[str]] = {}
+    for one in (file for hit in found for file in _files(hit)):
+        kind = _format(one)
+        # JSON lines of no bytes are no rows, which Arrow takes for an error.
+        if kind != "json" or os.path.getsize(one):
+            files.setdefault(kind, []).append(one)
+        else:
+            files.setdefault(kind, [])
+    if not files:
         raise value_error("source", "files that exist", repr(path))
-    return [part for one in found for part in _of_data_set(one, _format(one), wanted)]
-
-
-def _of_folder(path: str, wanted: list[str]) -> list[Part]:
-    files = (one for one in sorted(Path(path).rglob("*")) if one.is_file() and one.name[0] not in "._")
-    kinds = {_format(str(one)) for one in files}
-    if len(kinds) != 1:
-        listed = ", ".join(sorted(kinds)) or "no file"
+    if len(files) > 1 and os.path.isdir(path):
+        listed = ", ".join(sorted(files))
         raise value_error("source", f"a folder of files of one format, or a pattern such as {path}/*.csv", listed)
-    return _of_data_set(path, kinds.pop(), wanted)
+    return [part for kind, some in files.items() if some for part in _of_data_set(some, kind, wanted)]
+
+
+def _files(path: str) -> list[str]:
+    """A file, or those inside a folder whose names do not begin with a point or an underscore."""
+    if not os.path.isdir(path):
+        return [path]
+    return [str(one) for one in sorted(Path(path).rglob("*")) if one.is_file() and one.name[0] not in "._"]
 
 
 def _format(path: str) -> str:
@@ -135,42 +154,85 @@ def _format(path: str) -> str:
     return FORMATS[end]
 
 
-def _of_data_set(path: str, kind: str, wanted: list[str]) -> list[Part]:
+def _of_data_set(files: list[str], kind: str, wanted: list[str]) -> list[Part]:
     import pyarrow.csv
     import pyarrow.dataset as ds
 
     tabs: Any = ds.CsvFileFormat(pyarrow.csv.ParseOptions(delimiter="\t"))
     try:
-        found = ds.dataset(path, format=tabs if kind == "tsv" else kind, partitioning="hive")
-        return [_of_fragment(fragment, found.schema, wanted) for fragment in found.get_fragments()]
+        found = ds.dataset(
+            files, format=tabs if kind == "tsv" else kind, partitioning="hive", partition_base_dir=_base(files[0])
+        )
+        return [_of_fragment(fragment, found.schema, wanted, kind) for fragment in found.get_fragments()]
     except (pyarrow.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(files[0], kind, error) from error
 
 
-def _damaged(path: str, error: Exception) -> ValueError:
-    return value_error("source", "files that Arrow can read", f"{printable(repr(path))} ({error})")
+def _base(path: str) -> str:
+    """The path before the first folder whose name is a column and its value."""
+    folders = os.path.dirname(path).split(os.sep)
+    named = [i for i, folder in enumerate(folders) if "=" in folder]
+    return os.sep.join(folders[: named[0]] if named else folders)
 
 
-def _of_fragment(fragment: Any, schema: Any, wanted: list[str]) -> Part:
+def _of_given(source: Any, wanted: list[str]) -> list[Part]:
+    """The files of a data set that the caller made, which says the types of its columns."""
     import pyarrow as pa
+
+    _named(source.schema.names, wanted, "source")
+    try:
+        fragments = list(source.get_fragments())
+    except ValueError:  # a data set with a filter has none
+        return [_of_stream(pa, source.scanner(columns=wanted).to_reader(), wanted)]
+    return [_of_fragment(fragment, source.schema, wanted) for fragment in fragments]
+
+
+def _damaged(path: str, kind: str, error: Exception) -> ValueError:
+    fix = "" if kind not in WITHOUT_TYPES else FIRST_BLOCK
+    return value_error("source", "files that Arrow can read", f"{printable(repr(path))} ({error})", fix)
+
+
+def _of_fragment(fragment: Any, schema: Any, wanted: list[str], kind: str = "") -> Part:
+    """A file; ``kind`` is the format of one whose columns have the file's own types, not those of ``schema``."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
 
     path = str(getattr(fragment, "path", "") or "source")
     name = repr(path) if path != "source" else path
-    own = fragment.physical_schema
-    folders = [name for name in schema.names if name not in own.names and f"/{name}=" in path]
-    _named([*own.names, *folders], wanted, name)
-    # The types of the file itself: those of the data set would turn the texts of one file into the numbers of another.
-    read = pa.schema([own.field(one) if one in own.names else schema.field(one) for one in wanted])
+    own, folders = fragment.physical_schema, ds.get_partition_keys(fragment.partition_expression)
+    try:
+        if kind or fragment.format.default_extname != "json":  # a key may be absent from the first rows
+            _named([*own.names, *(one for one in folders if one not in own.names)], wanted, name)
+    except ValueError as error:
+        raise ValueError(f"{error}; {FIRST_BLOCK}") if kind == "json" else error from None
+    for one in wanted:
+        if one in own.names and one in folders:
+            raise value_error("columns", f"one column {one!r} in {name}", "one in the file and one by its folder")
+    # The types of a data set of several files would turn the texts of one file into the numbers of another.
+    read = pa.schema([own.field(one) if kind and one in own.names else schema.field(one) for one in wanted])
 
     def batches(size: int) -> Iterator[Batch]:
         try:
             found = fragment.to_batches(schema=read, columns=wanted, batch_size=size, batch_readahead=2)
-            yield from _joined((pa.Table.from_batches([one]) for one in found), wanted, size)
+            tables = (pa.Table.from_batches([one]) for one in found)
+            yield from _joined(map(_without_blanks, tables) if kind in ("csv", "tsv") else tables, wanted, size)
         except (pa.ArrowException, OSError) as error:
-            raise _damaged(path, error) from error
+            raise _damaged(path, kind, error) from error
 
     counted = type(fragment).__name__ == "ParquetFileFragment"
     return Part(name, fragment.count_rows() if counted else None, batches)
+
+
+def _without_blanks(table: Any) -> Any:
+    """A table of a CSV file, whose empty cells are missing values in columns of texts too."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for i, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            column = table.column(i)
+            table = table.set_column(i, field, pc.if_else(pc.equal(column, ""), pa.scalar(None, field.type), column))
+    return table
 
 
 # -- streams -----------------------------------------------------------------------------------------------------------

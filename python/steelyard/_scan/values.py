@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-from ..errors import value_error
+from .._frames import column as of_library
+from .._frames import library
+from ..errors import shown, type_error, value_error
 from .batch import Batch
 
-__all__ = ["Kinds", "values_of"]
+__all__ = ["Kinds", "array_of", "values_of"]
 
-# By the letter of a NumPy dtype.
-KINDS = {
-    **dict.fromkeys("iufV", "numbers"), **dict.fromkeys("USTO", "texts"), **dict.fromkeys("Mm", "times"),
-    "b": "truth values",
-}  # fmt: skip
+# By the letter of a NumPy dtype. Truth values are numbers: True is the id 1.
+KINDS = {**dict.fromkeys("biufV", "numbers"), **dict.fromkeys("UST", "texts"), **dict.fromkeys("Mm", "times")}
+# By the type of a Python object.
+OBJECTS = (
+    ((str, bytes), "texts"),
+    ((bool, int, float, Decimal, np.number, np.bool_), "numbers"),
+    ((date, time), "times"),
+)
 
 
 class Kinds:
@@ -39,9 +47,10 @@ class Kinds:
 def _kind(values: Any) -> str | None:
     """What a column holds; None where that cannot be told from its rows, as where all are null."""
     if isinstance(values, list):
-        return _kind(np.asarray(values))
+        return _of_objects(np.asarray(values, object))
     if isinstance(values, np.ndarray):
-        return f"lists of {KINDS.get(values.dtype.kind)}" if values.ndim > 1 else KINDS.get(values.dtype.kind)
+        kind = _of_objects(values) if values.dtype.kind == "O" else KINDS.get(values.dtype.kind)
+        return f"lists of {kind}" if values.ndim > 1 else kind
     import pyarrow as pa
 
     is_of, kind = pa.types, values.type
@@ -49,14 +58,42 @@ def _kind(values: Any) -> str | None:
         kind = kind.value_type
     if is_of.is_null(kind) or values.null_count == len(values):
         return None
-    if is_of.is_integer(kind) or is_of.is_floating(kind) or is_of.is_decimal(kind):
+    if is_of.is_boolean(kind) or is_of.is_integer(kind) or is_of.is_floating(kind) or is_of.is_decimal(kind):
         return "numbers"
-    if is_of.is_boolean(kind):
-        return "truth values"
     if is_of.is_temporal(kind):
         return "times"
     texts = (is_of.is_string, is_of.is_large_string, is_of.is_string_view, is_of.is_binary, is_of.is_large_binary)
     return "texts" if any(is_text(kind) for is_text in texts) else str(kind)
+
+
+def _of_objects(values: Any) -> str | None:
+    """What Python's objects are; None and NaN alone do not tell."""
+    kinds = set()
+    for of in set(map(type, values.ravel().tolist())) - {type(None)}:
+        named = next((kind for types, kind in OBJECTS if issubclass(of, types)), of.__name__)
+        kinds.add(named)
+    if kinds == {"numbers", "texts"} and all(x != x for x in values.ravel().tolist() if isinstance(x, float)):
+        integers = any(isinstance(x, int | np.number) for x in values.ravel().tolist())
+        kinds = kinds if integers else {"texts"}  # pandas writes NaN for a text that is missing
+    return " and ".join(sorted(kinds)) or None
+
+
+def array_of(column: Any, name: str) -> Any:
+    """A column of a mapping, as an array or a list that can be taken apart by rows."""
+    if isinstance(column, list | np.ndarray):
+        return column
+    if library(column):
+        values, null = of_library(column)
+        if null is None or not null.any():
+            return values
+        if values.dtype.kind in "iufb":
+            return np.where(null, np.nan, values.astype(np.float64))
+        spread = values.astype(object)
+        spread[null] = None
+        return spread
+    if not hasattr(column, "__len__") or isinstance(column, str | bytes | Mapping):
+        raise type_error(f"column {name!r}", "an array or a list", shown(column))
+    return np.asarray(column)
 
 
 def values_of(column: Any, name: str) -> Any:
@@ -66,8 +103,13 @@ def values_of(column: Any, name: str) -> Any:
     kind = column.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return _table(column, name)
-    if pa.types.is_decimal(kind) or pa.types.is_null(kind):
+    if pa.types.is_null(kind):
         return column.cast(pa.float64())
+    if pa.types.is_decimal(kind) and kind.scale == 0:
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowInvalid:  # a number beyond int64
+            return column
     if column.null_count == 0 and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         # Making one Python text for each distinct value takes a tenth of the time of one for each row.
         coded = column.combine_chunks().dictionary_encode()

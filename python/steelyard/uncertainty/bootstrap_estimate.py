@@ -101,9 +101,10 @@ class BootstrapEstimate(Estimate):
         """Return the bootstrap with more resamples: the result of the same call with so many more, bit for bit.
 
         The data are not copied when a bootstrap is made, but kept from being freed while its result is: they must be as
-        they were, which is checked by the statistic's value and by making the last 32 replicates again. Only these and
-        the new ones are made; all are made again for several problems and for the methods ``"studentized"``,
-        ``"beta_t"`` and ``"double"``, whose limits are read from more than the replicates.
+        they were. A change is noticed by the statistic's value and by making the last 32 replicates again; one that
+        leaves all of these as they were, as one of rows far from a median may, is not: then old and new replicates
+        stand together. Only the new ones are made besides; all are made again for several problems and for the methods
+        ``"studentized"``, ``"beta_t"`` and ``"double"``, whose limits are read from more than the replicates.
 
         Parameters
         ----------
@@ -119,8 +120,8 @@ class BootstrapEstimate(Estimate):
         Raises
         ------
         TypeError
-            Without replicates, or without the call's data: a bootstrap that was pickled, copied, picked from several or
-            added has none.
+            Without replicates, or without the call's data: a bootstrap that was pickled, copied deeply, picked from
+            several or added has none.
         ValueError
             Where the data have changed; for ``sampling="balanced"``, whose resamples depend on their number.
 
