@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 import steelyard as sy
+from steelyard.errors import SteelyardWarning
 
 from .cases import normalish
 from .coverage import judges
@@ -174,11 +175,16 @@ def test_labels_that_chance_did_not_choose_are_doubted() -> None:
     assert got.detail["apart"] == pytest.approx((scores[has].mean() - scores[~has].mean()) / np.sqrt(spread), rel=1e-3)
     assert "chance" not in got.reason
     best = np.where(scores > np.sort(scores)[-40], np.nan_to_num(labels), NAN)
-    doubted = sy.estimate(best, judge=scores).reason
+    with pytest.warns(SteelyardWarning, match=r"^judge: the labelled rows .* were they chosen by chance\?$"):
+        doubted = sy.estimate(best, judge=scores).reason
     assert re.search(
         r"; the labelled rows have a mean score \d+\.\d standard errors from that of the others: were", doubted
     )
-    assert "standard errors from judge_mean" in sy.estimate(labels[:40], judge=scores[:40], judge_mean=9.0).reason
+    with pytest.warns(SteelyardWarning, match="standard errors from judge_mean"):
+        known = sy.estimate(labels[:40], judge=scores[:40], judge_mean=9.0)
+    assert "standard errors from judge_mean" in known.reason
+    with pytest.warns(SteelyardWarning, match="were they chosen by chance"):  # scores filled with 0 by mistake
+        sy.compare(labels, baseline=0.0 * labels, judge=np.where(has, 5.0 + scores, 0.0))
 
 
 NUMBERS = ("value", "standard_error", "low", "high", "n", "n_clusters", "n_effective", "method", "confidence_level")
@@ -241,6 +247,7 @@ def test_a_judge_of_answers_that_was_always_right_may_err() -> None:
     assert (one.low, one.high, one.standard_error) == (pytest.approx(got.low), 1.0, pytest.approx(got.standard_error))
 
 
+@pytest.mark.filterwarnings("ignore:judge. the labelled rows have a mean score")
 @pytest.mark.parametrize(("others", "value"), [(1.0, 0.999), (1.5, 1.0)])
 def test_limits_of_answers_stay_in_0_1(others: float, value: float) -> None:
     """Where the other rows seem better than any labelled one, the sum passes 1: the share is cut off there."""
@@ -328,6 +335,13 @@ def test_a_comparison_is_the_mean_of_the_differences() -> None:
     assert got.verdict(0.5) in ("better", "not_worse")
     with pytest.raises(ValueError, match=r"^margin: expected less than 1"):
         got.verdict(1.5)
+    both = {"m": new, "b": base}
+    by_name = sy.compare(both, baseline="b", judge={"b": of_base, "m": of_new})
+    assert by_name == sy.compare(both, baseline="b", judge={"new": of_new, "baseline": of_base})
+    swapped = sy.compare({"baseline": new, "new": base}, baseline="new", judge={"baseline": of_new, "new": of_base})
+    assert swapped.difference.value == by_name.difference.value
+    with pytest.raises(ValueError, match=r"got the keys \['m', 'c'\]; 'm' and 'b' are taken as well$"):
+        sy.compare(both, baseline="b", judge={"m": of_new, "c": of_base})
 
     class Matched(dict[str, Any]):
         """Scores of records, which know how many rows could not be matched."""

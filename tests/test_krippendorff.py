@@ -129,6 +129,19 @@ def test_raters_that_always_agree() -> None:
     assert got.standard_error == pytest.approx(2 * q / 2 / stats.norm.isf(0.025))
 
 
+def test_units_that_disagree_alike_have_no_limits() -> None:
+    for ratings, metric in (([[0, 1.0], [1, 0], [0, 1]], "interval"), ([[1, 2], [1, 2], [1, 2], [2, 1]], "nominal")):
+        got = alpha(ratings, metric=metric)
+        n = 2 * len(ratings)
+        assert got.value == pytest.approx(1 - (n - 1) / (n / 2))
+        assert (got.low, got.high, got.standard_error, got.method) == (None, None, None, "no spread")
+        assert got.reason == "no limits, since units that disagree alike show no spread"
+    clustered = alpha([[0.1, 0.7], [0.1, 0.1], [0.7, 0.7]] * 3, metric="interval", clusters=np.arange(9) // 3)
+    assert (clustered.low, clustered.method) == (None, "clustered no spread")
+    assert clustered.reason == "no limits, since clusters that disagree alike show no spread"
+    assert alpha([[0.1, 0.7]] * 500 + [[0.1, 0.1]], metric="interval").low is not None
+
+
 def test_two_raters_of_0_1_answers_have_scotts_pi() -> None:
     rng = np.random.default_rng(1)
     a = rng.random(40) < 0.6
@@ -164,6 +177,7 @@ def test_ratings_may_be_texts() -> None:
 ONE = [[1, 1], [2, 2], [2, 1]]
 BAD: list[tuple[str, Any, dict[str, Any]]] = [
     ("ratings: expected a table [n, R] or a mapping of raters; got one column; a row is a unit", [1, 2, 3], {}),
+    ("ratings: expected a table [n, R], a mapping of raters or a frame; got a tuple; a row is a unit, a column a rater", ([1, 2], [1, 2]), {}),
     ("ratings: expected two raters or more; got one", {"a": [1, 2]}, {}),
     ("ratings['b']: expected 2 ratings, as the first rater has; got shape (1,)", {"a": [1, 2], "b": [1]}, {}),
     ("ratings[:, 1]: expected finite ratings; got inf at index 2", [[1, 1], [2, 2], [2, np.inf]], {}),

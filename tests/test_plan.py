@@ -123,6 +123,18 @@ def test_the_command_prints_a_table(tmp_path: Path, capfd: pytest.CaptureFixture
     out = capfd.readouterr().out
     assert f"10 %               0.01         {paired[0]:,}\n10 %               0.02         {paired[1]:,}\n" in out
     assert [row["paired"] for row in json.loads(data.read_text())["rows"]] == paired
+    assert "takes about as many; of 0/1 answers up to twice as many" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("psi", "d", "least", "most"), [(0.2, 0.02, 1.0, 1.02), (0.1, 0.05, 1.1, 1.2), (0.05, 0.05, 1.7, 2.0)]
+)
+def test_a_margin_takes_up_to_twice_as_many(psi: float, d: float, least: float, most: float) -> None:
+    seen, shown = (
+        sy.uncertainty.sample_size(d, discordance=psi),
+        sy.uncertainty.sample_size(0, margin=d, discordance=psi),
+    )
+    assert least <= float(shown) / float(seen) <= most
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> Path:

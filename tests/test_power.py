@@ -349,6 +349,30 @@ def test_a_pilot_of_two_samples() -> None:
     assert graded.low < graded.n < graded.high
 
 
+def test_a_pilot_near_one_keeps_the_difference_that_is_asked() -> None:
+    pilot = ([1] * 40, [1] * 38 + [0] * 2)  # Wilson's limits of the baseline are .835 and .986
+    low, high = (float(end) for end in (sy.proportion(38, 40).low, sy.proportion(38, 40).high))
+    found = sample_size(0.04, pilot=pilot, paired=False)
+    ends = [sample_size(0.04, baseline=q, paired=False).n for q in (low, 0.95, 0.96)]
+    assert high + 0.04 > 1.0
+    assert (found.low, found.n, found.high) == (min(ends), ends[1], max(ends))
+    assert found.low < found.n
+    mirrored = ([0] * 40, [0] * 38 + [1] * 2)
+    turned = sample_size(-0.04, pilot=mirrored, paired=False, alternative="less")
+    one_sided = sample_size(0.04, pilot=pilot, paired=False, alternative="greater")
+    assert (turned.n, turned.low, turned.high) == (one_sided.n, one_sided.low, one_sided.high)
+
+
+def test_a_limit_without_an_answer_is_left_out() -> None:
+    pilot = ([1] * 40, [1] * 38 + [0] * 2)
+    low = float(sy.proportion(38, 40).low)  # type: ignore[arg-type]
+    found = minimum_detectable(300, pilot=pilot, paired=False)
+    assert found.low == found.difference == minimum_detectable(300, baseline=0.95, paired=False).difference
+    assert found.high == minimum_detectable(300, baseline=low, paired=False).difference
+    assert found.high > 0.05  # more than the pilot's own share leaves
+    assert "nan" not in str(found)
+
+
 # -- the result ---------------------------------------------------------------------------------------------------
 
 
@@ -365,7 +389,8 @@ def test_settings_broadcast() -> None:
 def test_a_result_is_a_number_a_text_and_a_row() -> None:
     found = sample_size(0.05, discordance=0.2, comparisons=3)
     assert float(found) == found.n
-    assert "98.33" in str(found)
+    assert "98.333 %" in str(found)
+    assert "99.995 %" in str(sample_size(0.05, discordance=0.2, comparisons=1000))
     assert "3 comparisons" in str(found)
     assert "exact, the sum" in str(found)
     assert json.loads(json.dumps(found.to_dict()))["n"] == found.n
@@ -402,6 +427,7 @@ def test_curves_are_drawn() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["difference 0.05", "difference 0.1"]
     assert power(50, -0.1, sd=0.5, alternative="less").plot(axes) is axes
     assert len(pickle.loads(pickle.dumps(found)).plot().lines) == 4
+    assert power([100, 200], 0.1, discordance=0.2).plot().get_legend() is None  # nothing to tell apart but n
     with pytest.raises(ValueError, match="at most 10 settings"):
         power(np.arange(2, 20), 0.1, sd=1.0).plot()
     plt.close("all")

@@ -127,7 +127,10 @@ class Plan:
         if self.pilot:
             level = percent(self.confidence_level)
             yield f"By the pilot: the items needed at the {level} limits of its spread, which its size leaves open."
-        yield "A margin of the same size takes about as many: to show that an equally good model is not worse."
+        yield (
+            "To show that an equally good model is not worse by a margin of the same size takes about as many; of 0/1 "
+            "answers up to twice as many where the difference is near the discordance."
+        )
         if self.comparisons > 1:
             level = f"intervals at 1 - alpha/{self.comparisons}"
             yield f"For {self.comparisons} comparisons whose verdicts hold together ({level})."

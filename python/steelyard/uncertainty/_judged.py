@@ -18,12 +18,12 @@ from .._numbers import count
 from .._options import Confidence, number
 from .._progress import OnProgress
 from .._rows import Rows, Selection
-from ..errors import keyword, value_error
+from ..errors import keyword, value_error, warn
 from ._tuned import Labelled, Tuned, labelled, tuned
 
 RARE = 1e-3
 """How rarely chance sets the judge's means as far apart as ``reason`` doubts."""
-DOUBT = "; the labelled rows have a mean score {apart:.1f} standard errors from {others}: were they chosen by chance?"
+DOUBT = "the labelled rows have a mean score {apart:.1f} standard errors from {others}: were they chosen by chance?"
 
 __all__ = ["alone", "estimate_of", "judged", "refuse_designs", "scores_of", "summaries", "variance_of"]
 
@@ -101,7 +101,7 @@ def variance_of(of: Tuned, confidence: Confidence, *, bounded: bool) -> float:
 def estimate_of(
     of: Tuned, part: Labelled, confidence: Confidence, *, answers: bool, bounded: bool, known: bool, kind: str
 ) -> Estimate:
-    """The tuned mean with Student's limits, or for 0/1 ``answers`` Wilson's."""
+    """The tuned mean with Student's limits, or for 0/1 ``answers`` Wilson's; warns where ``reason`` doubts."""
     variance = variance_of(of, confidence, bounded=bounded)
     error, t = math.sqrt(variance), -_core.t_quantile(confidence.tail, of.df)
     value, effective = of.value, part.n_labelled * of.alone / variance
@@ -116,12 +116,16 @@ def estimate_of(
     scheme = "clustered " if clusters is not None else "weighted " if used.weights is not None else ""
     some = count(rows) if known else f"{count(part.n_labelled)} of {count(rows)}"
     said = f"{kind} of {some} rows{' in clusters' if clusters is not None else ''}"
+    doubt = _doubt(of, known=known)
+    if doubt:
+        warn(f"judge: {doubt}")
+        said += f"; {doubt}"
     return Estimate(
         value=value, standard_error=error, low=low if "low" in confidence.sides else least,
         high=high if "high" in confidence.sides else most, confidence_level=confidence.level, n=rows,
         n_effective=n_effective, n_clusters=None if clusters is None else clusters.total,
         method=f"{scheme}{'control variate' if known else 'prediction-powered'} {'Wilson' if answers else 't'}",
-        reason=said + _doubt(of, known=known), left_out=used.left_out,
+        reason=said, left_out=used.left_out,
         detail={
             "df": of.df, "lambda": of.weight, "n_labelled": float(part.n_labelled), "effective_labels": effective,
             "apart": of.apart,

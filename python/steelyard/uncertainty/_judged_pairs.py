@@ -35,13 +35,17 @@ def judged_pair(
     judge: Any,
     selection: Selection,
     *,
+    names: tuple[str, str] | None,
     asked: Asked,
     confidence: Confidence,
     progress: OnProgress,
 ) -> Pair:
-    """Compare one model with the baseline, by the labels of the rows that have them and the judge's scores of all."""
+    """Compare one model with the baseline, by the labels of the rows that have them and the judge's scores of all.
+
+    ``names`` are those of both models, if they have names, by which the judge's scores may go.
+    """
     refuse_designs(selection)
-    scores = _differences(judge, new)
+    scores = _differences(judge, new, names)
     labels = _less(new[1], base[1])
     part = labelled(labels, scores, selection.rows("judge", scores))
     name = f"{new[0]} - {base[0]}"
@@ -66,15 +70,18 @@ def judged_pair(
     )  # fmt: skip
 
 
-def _differences(judge: Any, new: tuple[str, Array]) -> Array:
+def _differences(judge: Any, new: tuple[str, Array], names: tuple[str, str] | None) -> Array:
     """The judge's scores of the differences: as they are, or those of the new model less those of the baseline."""
     name, labels = new
     if not isinstance(judge, Mapping):
         return scores_of(judge, labels, name)
-    if set(judge) != set(SIDES):
+    by_name = {str(key): column for key, column in judge.items()}
+    sides = names if names is not None and set(by_name) == set(names) else SIDES
+    if set(by_name) != set(sides):
         expected = 'a mapping {"new": ..., "baseline": ...} of scores, or one column of scores of the difference'
-        raise value_error("judge", expected, f"the keys {list(map(str, judge))}")
-    return _less(*(scores_of(judge[side], labels, name, f"judge[{side!r}]") for side in SIDES))
+        fix = "" if names is None else f"{names[0]!r} and {names[1]!r} are taken as well"
+        raise value_error("judge", expected, f"the keys {list(by_name)}", fix)
+    return _less(*(scores_of(by_name[side], labels, name, f"judge[{side!r}]") for side in sides))
 
 
 def _less(a: Array, b: Array) -> NDArray[np.float64]:

@@ -41,16 +41,6 @@ class Planned(Result):
     comparisons: int
     assumed: dict[str, Any]
 
-    @property
-    def largest(self) -> Floats:
-        """The largest difference that is possible."""
-        of = self.study.of
-        if self.study.kind in ("share", "samples"):
-            return 1.0 - of["baseline"]
-        if self.study.kind == "pairs":
-            return np.ones_like(of["discordance"]) if self.study.least_discordance else of["discordance"].copy()
-        return np.full_like(of["margin"], np.inf)
-
 
 def planned(
     asked: dict[str, Any],
@@ -120,7 +110,7 @@ def planned(
     if power is not None and (low := power <= study.decision.tail * (2.0 if study.decision.turns else 1.0)).any():
         i, at = _place(low, shape)
         raise value_error("power", "more than the chance of a false alarm", f"{power.reshape(shape)[i]:g}{at}")
-    others = tuple(study.at(**one) for one in limits)
+    others = tuple(study.at(**one).holding(difference) for one in limits)
     return Planned(study, n, difference, power, shape, others, mirrored, level, many, assumed)
 
 

@@ -80,13 +80,13 @@ def _beyond_the_teeth(reached: Callable[[Floats], NDArray[np.bool_]], n: float, 
         n = float(further[missed[-1]]) + 1.0
 
 
-def least_difference(study: Study, n: Floats, power: Floats, most: Floats) -> Floats:
+def least_difference(study: Study, n: Floats, power: Floats) -> Floats:
     """For each setting, the least difference above -margin whose power is at least ``power``; NaN where none is.
 
-    ``most`` is the largest difference possible, which may be infinite. The power rises with the difference.
+    The largest difference possible may be infinite. The power rises with the difference.
     """
     settings: Rows = np.arange(len(n))
-    low, high = -study.of["margin"], most.copy()
+    low, high = -study.of["margin"], study.largest
     if study.decision.turns:
         low = np.zeros(len(n))
     endless = ~np.isfinite(high)

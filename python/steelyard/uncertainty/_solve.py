@@ -59,7 +59,7 @@ def _solve(planned: Planned, study: Study) -> dict[Solved, Floats]:
         n = least_rows(study, difference, planned.power)
     elif difference is None:
         assert planned.power is not None
-        difference = least_difference(study, n, planned.power, planned.largest)
+        difference = least_difference(study, n, planned.power)
     assert difference is not None
     seen = np.flatnonzero(difference == difference)
     power = np.full(len(n), np.nan)
@@ -68,7 +68,7 @@ def _solve(planned: Planned, study: Study) -> dict[Solved, Floats]:
 
 
 def _limits(planned: Planned, solved: Solved, value: Floats, sign: float) -> tuple[Floats, Floats]:
-    """Between which numbers the answer lies for a spread within the pilot's limits."""
+    """The least and the largest of the answers at the pilot's value and limits, as far as these have answers."""
     others = [_solve(planned, study)[solved] for study in planned.limits]
     every = sign * np.stack([value, *others])
-    return every.min(axis=0), every.max(axis=0)
+    return np.fmin.reduce(every), np.fmax.reduce(every)

@@ -64,6 +64,23 @@ class Study(Result):
         """The study with other values of some columns."""
         return replace(self, of=self.of | columns)
 
+    def holding(self, difference: Floats | None) -> Study:
+        """The study with the nearest baseline of two samples that leaves baseline + difference in [0, 1]."""
+        if self.kind != "samples" or difference is None:
+            return self
+        least, most = np.maximum(-difference, 0.0), np.minimum(1.0 - difference, 1.0)
+        return self.at(baseline=np.minimum(np.maximum(self.of["baseline"], least), most))
+
+    @property
+    def largest(self) -> Floats:
+        """The largest difference that is possible."""
+        if self.kind in ("share", "samples"):
+            return 1.0 - self.of["baseline"]
+        if self.kind == "pairs":
+            psi = self.of["discordance"]
+            return np.ones_like(psi) if self.least_discordance else psi.copy()
+        return np.full_like(self.of["margin"], np.inf)
+
     @property
     def independent(self) -> NDArray[np.bool_]:
         """In which settings rows are independent 0/1 answers, whose outcomes can be gone through."""

@@ -30,7 +30,7 @@ def decision(planned: Planned) -> str:
         limit = "the baseline" if not margin.any() else f"the baseline {'+' if planned.mirrored else '-'} margin"
     else:
         limit = "0" if not margin.any() else f"{sign}margin"
-    level = percent(round(confidence.level, 12))
+    level = percent(1.0 - float(alpha))
     kind = "" if confidence.alternative == "two-sided" else "one-sided "
     return f"the {side} limit of the {kind}{level} interval ({_interval(planned.study)}) lies {beyond} {limit}"
 

@@ -216,8 +216,9 @@ def compare(
         differences, in which every stratum counts once.
     judge : array of numbers [n], or mapping {"new": array [n], "baseline": array [n]}, optional
         Where few rows have labels (``new`` and ``baseline`` hold NaN elsewhere): a judge's scores of every row, of both
-        models, or of the difference, such as the preference of a judge that saw both. Rows with a label of one model
-        alone count as unlabelled; ``difference.detail["half_labelled"]`` says how many. One model, paired rows.
+        models, or of the difference, such as the preference of a judge that saw both. Models of a mapping may have
+        their own names in place of "new" and "baseline". Rows with a label of one model alone count as unlabelled;
+        ``difference.detail["half_labelled"]`` says how many. One model, paired rows.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out a row where either score is NaN or null, and counts it in ``difference.left_out``.
     confidence_level : float
@@ -249,6 +250,12 @@ def compare(
     ------
     TypeError, ValueError
         As for :func:`steelyard.estimate`, and where the rows are paired and new and baseline differ in their number.
+
+    Warns
+    -----
+    SteelyardWarning
+        With ``judge``, where the labelled rows' mean score is farther from that of the others than chance sets it once
+        in a thousand times, such as scores of 0 in place of missing ones; ``difference.reason`` says so as well.
 
     Notes
     -----
@@ -467,7 +474,8 @@ def _with_judge(
         fix = "rows without a label have NaN there"
         raise value_error(name, f"{len(base)} labels, as {base_label} has", str(len(values)), fix)
     sides = ((name, values), (base_label, base))
-    pair = judged_pair(*sides, judge, selection, asked=asked, confidence=confidence, progress=progress)
+    both = None if base_name is None or found.names is None else (found.names[0], base_name)
+    pair = judged_pair(*sides, judge, selection, names=both, asked=asked, confidence=confidence, progress=progress)
     return pair, base_name, found.names
 
 

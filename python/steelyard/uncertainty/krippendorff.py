@@ -28,7 +28,10 @@ Metric = Literal["nominal", "ordinal", "interval", "ratio"]
 METRICS = ("nominal", "ordinal", "interval", "ratio")
 SINGLE = "fewer than two ratings"
 ONE_UNIT = "the spread between units is unknown under two units"
+UNSPREAD = "no limits, since {} that disagree alike show no spread"
 NONE = "all raters agree on every unit: limits by the range of alpha"
+# A standard error below this share of 1 - alpha is 0 but for rounding.
+ROUNDING = 1.0 / (1 << 40)
 
 
 @standard_mode
@@ -87,7 +90,7 @@ def krippendorff_alpha(
     Estimate
         ``n`` counts the units of two ratings or more, ``left_out`` the others; ``detail`` has the disagreements
         ``"observed"`` and ``"expected"`` (D_o and D_e), the number of ``"ratings"`` that were paired and ``"df"``. With
-        fewer than two units or clusters there is no interval.
+        fewer than two units or clusters there is no interval, nor where all of them disagree alike (``"no spread"``).
 
     Raises
     ------
@@ -277,6 +280,9 @@ def _estimate(found: _Found, rows: Rows, confidence: Confidence) -> Estimate:
         low, high = 1.0 - 2.0 * z * z / (total + z * z), 1.0
         # Where there is no spread, the standard error is the width of the two-sided interval over 2z.
         error, method, reason = abs(z) / (total + z * z), f"{clustered}no spread", NONE
+    elif error <= ROUNDING * (1.0 - alpha):
+        said = UNSPREAD.format("clusters" if rows.clusters else "units")
+        return replace(value, method=f"{clustered}no spread", reason=said)
     else:
         middle = (_core.math_log1p(alpha) - _core.math_log1p(-alpha)) / 2.0
         half = -_core.t_quantile(tail, df) * error / (1.0 - alpha * alpha)
@@ -301,6 +307,9 @@ def _one_kind(clusters: Any) -> None:
 
 def _table(ratings: Any, metric: str) -> tuple[Floats, NDArray[np.bool_]]:
     """The ratings [units, raters] as numbers, and which there are."""
+    if isinstance(ratings, tuple):
+        fix = "a row is a unit, a column a rater"
+        raise type_error("ratings", "a table [n, R], a mapping of raters or a frame", "a tuple", fix)
     named = frame(ratings, "ratings")
     if metric == "nominal" and named is not None:
         found = {name: _arrays.id_column(column, f"ratings[{name!r}]") for name, column in named.items()}

@@ -233,6 +233,12 @@ def estimate(
         them; for clusters of two kinds with strata; for a labelled row without a judge's score (unless omitted), and
         no label at all; and for unknown options.
 
+    Warns
+    -----
+    SteelyardWarning
+        With ``judge``, where the labelled rows' mean score is farther from that of the others than chance sets it once
+        in a thousand times, such as scores of 0 in place of missing ones; ``reason`` says so as well.
+
     Notes
     -----
     lm-evaluation-harness and Inspect report the same s/sqrt(n), but 0.0 where all answers are equal. Inspect's

@@ -43,8 +43,10 @@ class PowerAnalysis(Result):
     power : float or ndarray
         The probability of the decision at this n and difference, so it may exceed the power that was asked for.
     low, high : float or ndarray or None
-        With a pilot: between which numbers the computed one lies, because the pilot's spread is known only within its
-        limits at ``confidence_level``. None without a pilot.
+        With a pilot: the least and the largest of the answers at what the pilot says and at its limits at
+        ``confidence_level``. A limit of the baseline of two samples at which the difference is impossible is moved to
+        the nearest share at which it is possible; a limit at which no difference reaches the power is left out. None
+        without a pilot.
     n_baseline : int or ndarray or None
         The rows of the baseline of two samples.
     n_clusters : int or ndarray or None
@@ -187,7 +189,7 @@ class PowerAnalysis(Result):
             if table["difference"][i] == table["difference"][i]:
                 self._curve(ax, planned, i, label)
         ax.set(xlabel="rows", ylabel="power", ylim=(0.0, 1.02))
-        if len(table["n"]) > 1 or label is not None:
+        if (len(table["n"]) > 1 or label is not None) and ax.get_legend_handles_labels()[1]:
             legend(ax, loc="lower right")
         return ax
 
