@@ -228,7 +228,9 @@ impl Packed {
         }
         if (most - least) as u32 + 53 + count > 127 {
             let mut sum = Sum::new();
-            x.iter().for_each(|&x| sum.add(x));
+            for &x in x {
+                sum.add(x);
+            }
             return sum.packed();
         }
         let mut sum = 0i128;
