@@ -215,6 +215,14 @@ def _(n: int) -> Any:
     return uniform(n // 4)
 
 
+@row(
+    "scan", "scan",
+    call=lambda d: sy.scan(d, {"x": "x", "clusters": "ids"}, sy.uncertainty.EstimateState(), batch_rows=1 << 17),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return {"x": uniform(n // 2), "ids": np.arange(n // 2) % 1000}
+
+
 @row("EstimateState.merge", "EstimateState.merge", call=lambda d: d[0].merge(d[1]) + d[1])
 def _(n: int) -> Any:
     return values(n // 8), values(n // 8, n // 16)
