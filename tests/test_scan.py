@@ -306,6 +306,10 @@ def test_columns_of_frames() -> None:
         pl.DataFrame({"s": values, "c": pl.Series(ids, dtype=pl.Enum(["a", "b", "c"]))}),
     ):
         assert clusters_of(source) == 3
+    ids = pd.Series([2**53, 2**53 + 1, None], dtype="Int64")
+    of = {"x": "s", "clusters": "c", "where": "w"}
+    found = sy.scan({"s": [1.0, 0.0, 1.0], "c": ids, "w": [True, True, False]}, of, EstimateState())
+    assert found.compute().n_clusters == 2
     missing = {"s": pd.Series([1, None, 0], dtype="Int64")}
     assert sy.scan(missing, "s", EstimateState(nan_policy="omit"), batch_rows=1).compute().n == 2
 

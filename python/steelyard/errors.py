@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -138,6 +138,14 @@ def sentence(name: str, expected: str, got: str, fix: str = "") -> str:
 def argument(name: str) -> str:
     """What the caller calls an argument: its name, or an option of the command."""
     return _NAMES.get().get(name, name)
+
+
+def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """What to do about a name that is not known: the one that is most like it, by difflib's ratio; or nothing."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), 1, alike)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def type_error(name: str, expected: str, got: str, fix: str = "") -> TypeError:

@@ -15,7 +15,7 @@ from ..errors import called, is_ours, shown, type_error, value_error
 from .asked import Asked, asked_of
 from .batch import Batch
 from .parts import Part, parts_of
-from .values import Kinds
+from .values import Kinds, values_of
 
 __all__ = ["scan"]
 
@@ -133,8 +133,9 @@ def _add(parts: list[Part], works: list[_Work], size: int, progress: Progress) -
             rows = len(batch)
             with _in_rows(start, rows, part.name):
                 kinds.check(batch, part.name)
+                read = batch.read(values_of)
                 for work in works:
-                    _update(work, batch)
+                    _update(work, read)
             start += rows
             done += rows if total else 1
             if tell is not None:

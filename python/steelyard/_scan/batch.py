@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = ["Batch"]
@@ -19,6 +19,10 @@ class Batch:
 
     def __getitem__(self, name: str) -> Any:
         return self._columns[name]
+
+    def read(self, values: Callable[[Any, str], Any]) -> Batch:
+        """These rows with every column as ``values`` of it and its name."""
+        return Batch(self._rows, {name: values(column, name) for name, column in self._columns.items()})
 
     @property
     def names(self) -> list[str]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._text import printable
-from ..errors import shown, type_error, value_error
+from ..errors import did_you_mean, shown, type_error, value_error
 from .batch import Batch
-from .values import array_of, values_of
+from .values import array_of
 
 __all__ = ["Part", "parts_of"]
 
@@ -95,15 +94,14 @@ def _of_arrays(source: Mapping[Any, Any], wanted: list[str]) -> Part:
     return Part("source", n, batches)
 
 
-def _named(have: list[Any], wanted: list[str], part: str) -> None:
-    """Refuse names that a part does not have."""
+def _named(have: list[Any], wanted: list[str], part: str, otherwise: str = "") -> None:
+    """Refuse names that a part does not have; ``otherwise`` is what to do where none is like the one wanted."""
     for name in wanted:
         if have.count(name) > 1:
             raise value_error("columns", f"one column {name!r} in {part}", f"{have.count(name)} of that name")
         if name not in have:
             listed = ", ".join(repr(str(one)) for one in have[:8]) + (", ..." if len(have) > 8 else "")
-            near = get_close_matches(name, [str(one) for one in have], 1)
-            fix = f"did you mean {near[0]!r}?" if near else ""
+            fix = did_you_mean(name, map(str, have)) or otherwise
             raise value_error("columns", f"columns of {part}", f"{name!r}, and it has {listed or 'none'}", fix)
 
 
@@ -124,11 +122,9 @@ def _of_path(path: str, wanted: list[str]) -> list[Part]:
     files: dict[str, list[str]] = {}
     for one in (file for hit in found for file in _files(hit)):
         kind = _format(one)
-        # JSON lines of no bytes are no rows, which Arrow takes for an error.
-        if kind != "json" or os.path.getsize(one):
-            files.setdefault(kind, []).append(one)
-        else:
-            files.setdefault(kind, [])
+        some = files.setdefault(kind, [])
+        if kind != "json" or os.path.getsize(one):  # Arrow takes JSON lines of no bytes for an error
+            some.append(one)
     if not files:
         raise value_error("source", "files that exist", repr(path))
     if len(files) > 1 and os.path.isdir(path):
@@ -200,11 +196,9 @@ def _of_fragment(fragment: Any, schema: Any, wanted: list[str], kind: str = "") 
     path = str(getattr(fragment, "path", "") or "source")
     name = repr(path) if path != "source" else path
     own, folders = fragment.physical_schema, ds.get_partition_keys(fragment.partition_expression)
-    try:
-        if kind or fragment.format.default_extname != "json":  # a key may be absent from the first rows
-            _named([*own.names, *(one for one in folders if one not in own.names)], wanted, name)
-    except ValueError as error:
-        raise ValueError(f"{error}; {FIRST_BLOCK}") if kind == "json" else error from None
+    if kind or fragment.format.default_extname != "json":  # a key may be absent from the first rows
+        have = [*own.names, *(one for one in folders if one not in own.names)]
+        _named(have, wanted, name, FIRST_BLOCK if kind == "json" else "")
     for one in wanted:
         if one in own.names and one in folders:
             raise value_error("columns", f"one column {one!r} in {name}", "one in the file and one by its folder")
@@ -288,4 +282,4 @@ def _cut(tables: list[Any], wanted: list[str], size: int) -> Iterator[Batch]:
     whole = pa.concat_tables(tables)
     for start in range(0, whole.num_rows, size):
         rows = whole.slice(start, size)
-        yield Batch(rows.num_rows, {name: values_of(rows[name], name) for name in wanted})
+        yield Batch(rows.num_rows, {name: rows[name] for name in wanted})

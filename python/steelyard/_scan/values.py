@@ -51,13 +51,18 @@ def _kind(values: Any) -> str | None:
     if isinstance(values, np.ndarray):
         kind = _of_objects(values) if values.dtype.kind == "O" else KINDS.get(values.dtype.kind)
         return f"lists of {kind}" if values.ndim > 1 else kind
+    return None if values.null_count == len(values) else _of_type(values.type)
+
+
+def _of_type(kind: Any) -> str:
+    """What an Arrow type is of."""
     import pyarrow as pa
 
-    is_of, kind = pa.types, values.type
+    is_of = pa.types
     if is_of.is_dictionary(kind):
-        kind = kind.value_type
-    if is_of.is_null(kind) or values.null_count == len(values):
-        return None
+        return _of_type(kind.value_type)
+    if _is_list(kind):
+        return f"lists of {_of_type(kind.value_type)}"
     if is_of.is_boolean(kind) or is_of.is_integer(kind) or is_of.is_floating(kind) or is_of.is_decimal(kind):
         return "numbers"
     if is_of.is_temporal(kind):
@@ -68,13 +73,11 @@ def _kind(values: Any) -> str | None:
 
 def _of_objects(values: Any) -> str | None:
     """What Python's objects are; None and NaN alone do not tell."""
-    kinds = set()
-    for of in set(map(type, values.ravel().tolist())) - {type(None)}:
-        named = next((kind for types, kind in OBJECTS if issubclass(of, types)), of.__name__)
-        kinds.add(named)
-    if kinds == {"numbers", "texts"} and all(x != x for x in values.ravel().tolist() if isinstance(x, float)):
-        integers = any(isinstance(x, int | np.number) for x in values.ravel().tolist())
-        kinds = kinds if integers else {"texts"}  # pandas writes NaN for a text that is missing
+    objects = values.ravel().tolist()
+    types = set(map(type, objects)) - {type(None)}
+    if float in types and all(x != x for x in objects if type(x) is float):
+        types.discard(float)  # pandas writes NaN for a text that is missing
+    kinds = {next((kind for of, kind in OBJECTS if issubclass(one, of)), one.__name__) for one in types}
     return " and ".join(sorted(kinds)) or None
 
 
@@ -86,9 +89,7 @@ def array_of(column: Any, name: str) -> Any:
         values, null = of_library(column)
         if null is None or not null.any():
             return values
-        if values.dtype.kind in "iufb":
-            return np.where(null, np.nan, values.astype(np.float64))
-        spread = values.astype(object)
+        spread = values.astype(object)  # as floats, whole numbers with gaps would lose digits
         spread[null] = None
         return spread
     if not hasattr(column, "__len__") or isinstance(column, str | bytes | Mapping):
@@ -97,11 +98,13 @@ def array_of(column: Any, name: str) -> Any:
 
 
 def values_of(column: Any, name: str) -> Any:
-    """An Arrow column (chunked) as a state takes it: lists of equal lengths as a table, texts as objects."""
+    """A column as a state takes it. Of Arrow's, lists of equal lengths are a table, and texts are objects."""
+    if isinstance(column, list | np.ndarray):
+        return column
     import pyarrow as pa
 
     kind = column.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    if _is_list(kind):
         return _table(column, name)
     if pa.types.is_null(kind):
         return column.cast(pa.float64())
@@ -115,6 +118,12 @@ def values_of(column: Any, name: str) -> Any:
         coded = column.combine_chunks().dictionary_encode()
         return np.asarray(coded.dictionary, object)[np.asarray(coded.indices)]
     return column
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return any(is_of(kind) for is_of in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list))
 
 
 def _table(column: Any, name: str) -> Any:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
@@ -25,7 +24,7 @@ from .._descent import (
 )
 from .._lazy import lazy
 from .._options import at_least_zero, choice, flag, number, whole
-from ..errors import shown, type_error, value_error
+from ..errors import did_you_mean, shown, type_error, value_error
 from .groups import Group, Groups
 from .policies import ClipPolicy, limit_of, limit_to_save
 from .schedules import Rates
@@ -443,8 +442,7 @@ def _instead(name: Any, allowed: list[str]) -> str:
         return f"{name} holds for all groups: give it to the optimizer"
     if name == "params":
         return "a pattern or a function selects the parameters"
-    near = get_close_matches(str(name), allowed, 1, 0.7)
-    return f"did you mean {near[0]!r}?" if near else ""
+    return did_you_mean(str(name), allowed, 0.7)
 
 
 def _of_a_group(group: str, sentence: str) -> str:

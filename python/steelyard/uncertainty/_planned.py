@@ -69,7 +69,7 @@ def planned(
     level = confidence_of(confidence_level, alternative)
     many = whole(comparisons, "comparisons", 1)
     given = _given(asked, baseline=baseline, discordance=discordance, sd=sd, paired=pairs)
-    given |= {"margin": _floats(margin, "margin"), "answers": _whole(answers, "answers")}
+    given |= {"margin": _floats(margin, "margin"), "answers": _integers(answers, "answers")}
     given |= {"cluster_size": _floats(cluster_size, "cluster_size"), "ratio": _floats(ratio, "ratio")}
     given |= {name: _floats(x, name) for name, x in (("icc", icc), ("answer_icc", answer_icc)) if x is not None}
     columns = dict(zip(given, broadcast(given), strict=True))
@@ -132,7 +132,7 @@ def _kind(given: dict[str, Any], paired: bool) -> Kind:
 
 
 def _given(asked: dict[str, Any], *, baseline: Any, discordance: Any, sd: Any, paired: bool) -> dict[str, NDArray[Any]]:
-    read = {"n": _rows, "difference": _floats, "power": _floats}
+    read = {"n": _integers, "difference": _floats, "power": _floats}
     given = {name: read[name](value, name) for name, value in asked.items()}
     for name, value in (("baseline", baseline), ("discordance", discordance)):
         if value is not None:
@@ -155,11 +155,8 @@ def _floats(x: Any, name: str) -> Floats:
     return _arrays.to_float64(_arrays.floats(x, name, numbers=True))
 
 
-def _rows(x: Any, name: str) -> NDArray[np.int64]:
+def _integers(x: Any, name: str) -> NDArray[np.int64]:
     return _arrays.integers(x, name)
-
-
-_whole = _rows
 
 
 RANGES: dict[str, tuple[str, Any]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from .._columns import Array, one_column
 from .._options import parameter
 from .._registries import REGISTRIES, names
 from .._rows import Rows
-from ..errors import shown, type_error, value_error
+from ..errors import did_you_mean, shown, type_error, value_error
 from ._counts import COUNTS, check_matches, count_columns
 
 __all__ = [
@@ -148,8 +147,7 @@ def _name(statistic: object) -> str:
     if "/" in statistic:
         return _quotient(statistic)
     if statistic not in known:
-        near = get_close_matches(statistic, known, 1)
-        fix = f"did you mean {near[0]!r}?" if near else ""
+        fix = did_you_mean(statistic, known)
         raise value_error("statistic", f"one of {', '.join(known)}", repr(statistic), fix)
     return statistic
 

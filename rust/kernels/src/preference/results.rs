@@ -67,6 +67,7 @@ fn largest<O: Element, R: Real, const MAGNITUDES: bool>(column: &[O]) -> f64 {
     }
     found
 }
+
 #[inline(always)]
 fn raise<O: Element, R: Real, const MAGNITUDES: bool>(values: &[O; LANES], lanes: &mut [R; LANES]) {
     for l in 0..LANES {
@@ -75,6 +76,7 @@ fn raise<O: Element, R: Real, const MAGNITUDES: bool>(values: &[O; LANES], lanes
         lanes[l] = if value > lanes[l] { value } else { lanes[l] };
     }
 }
+
 /// The largest magnitude of a gradient divided by its weight, where that is above 0.
 #[inline(always)]
 fn steepest_of<O: Element>(gradients: &[O], weights: &[f64]) -> f64 {
@@ -96,6 +98,7 @@ fn steepest_of<O: Element>(gradients: &[O], weights: &[f64]) -> f64 {
     }
     found
 }
+
 #[inline(always)]
 fn steepness<O: Element>(gradient: O, weight: f64) -> f64 {
     let size = gradient.to_f64().abs() / weight;
