@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 import steelyard as sy
+from steelyard.errors import SteelyardWarning
 
 SETS = 1000
 SIZES = (10, 20, 50, 200)
@@ -125,12 +127,15 @@ def held(draw: Draw, truth: float, n: int, trials: int) -> list[tuple[float, flo
     """For each interval the share that contains the true value, the mean width, and the share of sets that have it."""
     rng = np.random.Generator(np.random.Philox(n))
     inside, width, having = np.zeros(3), np.zeros(3), np.zeros(3)
-    for _ in range(trials):
-        for i, limits in enumerate(_intervals(draw(rng, n))):
-            if limits is not None:
-                having[i] += 1
-                inside[i] += limits[0] <= truth <= limits[1]
-                width[i] += limits[1] - limits[0]
+    with warnings.catch_warnings():
+        # One random set in a thousand has labelled rows whose mean score looks chosen, which `judge=` says.
+        warnings.simplefilter("ignore", SteelyardWarning)
+        for _ in range(trials):
+            for i, limits in enumerate(_intervals(draw(rng, n))):
+                if limits is not None:
+                    having[i] += 1
+                    inside[i] += limits[0] <= truth <= limits[1]
+                    width[i] += limits[1] - limits[0]
     return [(float(a / h), float(w / h), float(h / trials)) for a, w, h in zip(inside, width, having, strict=True)]
 
 
