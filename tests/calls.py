@@ -223,6 +223,62 @@ def _(n: int) -> Any:
     return {"x": uniform(n // 2), "ids": np.arange(n // 2) % 1000}
 
 
+def sequence(n: int) -> Any:
+    return sy.uncertainty.ConfidenceSequenceState().update(uniform(n))
+
+
+@row("confidence_sequence", "uncertainty.confidence_sequence", call=sy.uncertainty.confidence_sequence)
+def _(n: int) -> Any:
+    return uniform(n // 32)
+
+
+@row(
+    "confidence_sequence: Bernstein", "uncertainty.ConfidenceSequenceState", "ConfidenceSequenceState.update",
+    call=lambda x: sy.uncertainty.ConfidenceSequenceState(method="empirical-bernstein").update(x, x[::-1].copy()).compute(),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n // 4)
+
+
+@row(
+    "ConfidenceSequenceState.compute", "ConfidenceSequenceState.compute", "ConfidenceSequenceState.stop_when",
+    call=lambda s: (s.compute(), s.stop_when(width=0.001)),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return sequence(n // 64)
+
+
+@row("ConfidenceSequenceState.path", "ConfidenceSequenceState.path", call=lambda s: s.path())
+def _(n: int) -> Any:
+    return sequence(n // 512)
+
+
+@row(
+    "ConfidenceSequenceState.merge", "ConfidenceSequenceState.merge", "ConfidenceSequenceState.copy",
+    call=lambda s: sy.uncertainty.ConfidenceSequenceState().merge(s).copy(),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return sequence(n)
+
+
+@row("ConfidenceSequenceState.to_bytes", "ConfidenceSequenceState.to_bytes", call=lambda s: (s.to_bytes(), repr(s)))
+def _(n: int) -> Any:
+    return sequence(n)
+
+
+@row(
+    "ConfidenceSequenceState.from_bytes", "ConfidenceSequenceState.from_bytes",
+    call=sy.uncertainty.ConfidenceSequenceState.from_bytes,
+)  # fmt: skip
+def _(n: int) -> Any:
+    return sequence(n // 2).to_bytes()
+
+
+@row("compare: sequential", call=lambda d: sy.compare(d[0], baseline=d[1], sequential=True))
+def _(n: int) -> Any:
+    return uniform(n // 32), uniform(n // 32)[::-1].copy()
+
+
 @row("EstimateState.merge", "EstimateState.merge", call=lambda d: d[0].merge(d[1]) + d[1])
 def _(n: int) -> Any:
     return values(n // 8), values(n // 8, n // 16)

@@ -10,9 +10,11 @@ from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
 from steelyard.preference import PreferenceState
 from steelyard.tokens import PerplexityState, TokenState
-from steelyard.uncertainty import EstimateState
+from steelyard.uncertainty import ConfidenceSequenceState, EstimateState
 
-KINDS: dict[Any, int] = {PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4}
+KINDS: dict[Any, int] = {
+    PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4, ConfidenceSequenceState: 7
+}  # fmt: skip
 # States of several of the core's, whose bytes the face writes.
 OF_SEVERAL: dict[Any, int] = {TokenState: 5, PreferenceState: 6}
 HEADER, CHECKSUM = 8, 4

@@ -172,6 +172,9 @@ CALLS: dict[str, tuple[Any, Values, Callable[..., Any]]] = {
     "estimate": (one_of(WHOLE, BITS, NUMBERS), X, lambda x, **o: estimate(sy.estimate(x, **o))),
     "estimate by": (one_of(NUMBERS), X, lambda x, **o: groups(sy.estimate(x, **{"by": [1, 2, 1] * 2, **o}))),
     "EstimateState": (one_of(NUMBERS), X, lambda x, **o: state(sy.uncertainty.EstimateState, x, **o)),
+    "uncertainty.confidence_sequence": (
+        one_of(BITS, SHARES), P, lambda x, **o: estimate(sy.uncertainty.confidence_sequence(x, **o)),
+    ),
     "bootstrap": (one_of(NUMBERS), X, lambda x, **o: estimate(sy.bootstrap(x, n_resamples=99, method="basic", **o))),
     "bootstrap by": (
         one_of(NUMBERS),
@@ -199,7 +202,7 @@ CALLS: dict[str, tuple[Any, Values, Callable[..., Any]]] = {
 NAMES = one_of(IDS, TEXTS, DAYS)
 WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "where": (one_of(BITS), tuple(CALLS)),
-    "clusters": (NAMES, tuple(CALLS)),
+    "clusters": (NAMES, tuple(name for name in CALLS if name != "uncertainty.confidence_sequence")),
     "weights": (
         one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])),
         ("estimate", "estimate by", "bootstrap", "bootstrap by", "reliability", "reliability by", "preference_loss"),

@@ -42,6 +42,12 @@ def totals() -> _core.EstimateTotals:
     return of
 
 
+def sequence() -> _core.SequenceTotals:
+    of = _core.SequenceTotals(True)
+    of.update(X, bounds=(0.0, 1.0))
+    return of
+
+
 def perplexity() -> _core.PerplexityTotals:
     of = _core.PerplexityTotals()
     of.update(X, length=1, codes=np.arange(3), clusters=3)
@@ -172,6 +178,8 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_TokenCounts": lambda: perplexity().counts(),
     "_Unpaired": lambda: _core.unpaired_comparison(**PAIR, base=ONES),
     "_ValueCounts": lambda: totals().size(),
+    "_SequenceCounts": lambda: sequence().size(),
+    "_Looks": lambda: sequence().looks(COUNTS, method="betting", confidence_level=0.95),
 }
 
 

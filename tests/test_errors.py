@@ -23,7 +23,7 @@ from steelyard.preference import PreferenceState
 from steelyard.records import read
 from steelyard.report import build
 from steelyard.tokens import KLBase, PerplexityState, TokenScores, TokenState
-from steelyard.uncertainty import EstimateState
+from steelyard.uncertainty import ConfidenceSequenceState, EstimateState
 
 N = 12
 X = np.arange(N) / 16 + 0.1
@@ -218,6 +218,34 @@ CALLS = [
         {"x": X, "where": KEEP, "clusters": [1, 2] * 6, "progress": False},
     ),
     Call("EstimateState.merge", lambda other: EstimateState().merge(other), {"other": EstimateState()}),
+    Call(
+        "ConfidenceSequenceState",
+        ConfidenceSequenceState,
+        {"bounds": (0.0, 2.0), "method": "betting", "nan_policy": "omit", "confidence_level": 0.9},
+    ),
+    Call(
+        "ConfidenceSequenceState.update",
+        lambda **options: ConfidenceSequenceState(bounds=(-9.0, 9.0)).update(**options).compute(),
+        {"x": X, "baseline": Y, "where": KEEP, "progress": False},
+    ),
+    Call(
+        "ConfidenceSequenceState.merge",
+        lambda other: ConfidenceSequenceState().merge(other),
+        {"other": ConfidenceSequenceState()},
+    ),
+    Call("ConfidenceSequenceState.from_bytes", ConfidenceSequenceState.from_bytes, {"data": ConfidenceSequenceState().to_bytes()}),
+    Call("ConfidenceSequenceState.path", ConfidenceSequenceState().update(KEEP).path, {"times": [3, 12], "progress": False}),
+    Call(
+        "ConfidenceSequenceState.stop_when",
+        ConfidenceSequenceState(bounds=(-1.0, 1.0)).update(KEEP).stop_when,
+        {"width": 0.1, "verdict": ("better", "worse"), "margin": 0.1, "higher_is_better": True},
+    ),
+    Call(
+        "confidence_sequence",
+        sy.uncertainty.confidence_sequence,
+        {"x": X, "baseline": Y, "bounds": (-9.0, 9.0), "method": "betting", "where": KEEP, "nan_policy": "raise",
+         "confidence_level": 0.9, "progress": False},
+    ),
     Call("EstimateState.from_bytes", EstimateState.from_bytes, {"data": EstimateState().to_bytes()}),
     Call(
         "preference_loss",
@@ -453,6 +481,7 @@ STATES: list[Any] = [
     GlobalNormState().update(X),
     EstimateState().update(X),
     EstimateState(method="t").update(X, clusters=["a", "b", "c"] * 4),
+    ConfidenceSequenceState(method="beta-binomial").update(KEEP),
 ]
 
 
@@ -484,7 +513,7 @@ def test_every_cut_and_a_sample_of_flipped_bits_are_refused(state: Any) -> None:
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: type(state).__name__)
 def test_a_state_of_another_kind_is_named(state: Any) -> None:
-    for other in (ReliabilityState, PerplexityState, GlobalNormState, EstimateState):
+    for other in (ReliabilityState, PerplexityState, GlobalNormState, EstimateState, ConfidenceSequenceState):
         if not isinstance(state, other):
             got = f"data: expected a {other.__name__}; got a {type(state).__name__}"
             _raises(ValueError, got, lambda other=other: other.from_bytes(state.to_bytes()))
@@ -498,6 +527,7 @@ def test_an_exception_of_progress_is_the_callers_and_changes_nothing() -> None:
         (ReliabilityState(5).update(X, KEEP), (X, KEEP)),
         (PerplexityState().update(X.reshape(3, 4)), (X.reshape(3, 4),)),
         (EstimateState().update(X), (X,)),
+        (ConfidenceSequenceState().update(KEEP), (KEEP,)),
     ]
     for state, data in updates:
         before = state.to_bytes()

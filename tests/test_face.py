@@ -46,6 +46,9 @@ ROOMS = {
         "Ranking",
         "BootstrapEstimate",
         "EstimateState",
+        "ConfidenceSequenceState",
+        "SequencePath",
+        "confidence_sequence",
         "PowerAnalysis",
         "krippendorff_alpha",
     },
@@ -97,7 +100,7 @@ TAKES = {
     "compare": ROWS
     | INTERVAL
     | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired", "method", "test"}
-    | {"n_resamples", "judge"},
+    | {"n_resamples", "judge", "sequential", "bounds"},
     "proportion": INTERVAL | {"method", "test", "baseline", "both"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},

@@ -20,7 +20,7 @@ import steelyard as sy
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
 from steelyard.tokens import PerplexityState, TokenState
-from steelyard.uncertainty import EstimateState
+from steelyard.uncertainty import ConfidenceSequenceState, EstimateState, confidence_sequence
 
 # -- states ------------------------------------------------------------------------------------------------
 
@@ -145,6 +145,21 @@ def values_in_clusters(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, .
     return rows, {**keywords, "clusters": ids[names]}
 
 
+@st.composite
+def answers(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """0/1 answers, a part of which may not count."""
+    n = draw(st.integers(1, 20))
+    numbers = st.sampled_from([0.0, 1.0, *([math.nan] if options.get("nan_policy") == "omit" else [])])
+    return (draw(hnp.arrays(np.float64, n, elements=numbers)),), {"where": draw(hnp.arrays(np.bool_, n))}
+
+
+class CountedAnswers(ConfidenceSequenceState):
+    """A confidence sequence of counts, which merges."""
+
+    def __init__(self, method: Any = "beta-binomial", **options: Any) -> None:
+        super().__init__(method=method, **options)
+
+
 MEANS = st.fixed_dictionaries(
     INTERVALS | {"method": st.sampled_from([None, "t", "wilson"]), "nan_policy": st.sampled_from(["raise", "omit"])}
 )
@@ -155,6 +170,15 @@ LAWS = {
     "estimate": Law(EstimateState, sy.estimate, values, MEANS, OTHER_MEANS, same_as_function=False),
     "estimate in clusters": Law(
         EstimateState, sy.estimate, values_in_clusters, MEANS, OTHER_MEANS, same_as_function=False
+    ),
+    "confidence sequence of counts": Law(
+        CountedAnswers,
+        lambda x, **options: confidence_sequence(x, method="beta-binomial", **options),
+        answers,
+        st.fixed_dictionaries(
+            {"confidence_level": st.sampled_from([0.5, 0.95]), "nan_policy": st.sampled_from(["raise", "omit"])}
+        ),
+        [{"nan_policy": "omit"}, {"confidence_level": 0.9}],
     ),
     "perplexity": Law(
         PerplexityState,

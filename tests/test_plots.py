@@ -31,6 +31,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Reliability": lambda: sy.reliability(P, RNG.random(200) < P),
     "Reliability with weights": lambda: sy.reliability(P, P > 0.4, weights=P),
     "PowerAnalysis": lambda: sy.uncertainty.sample_size(0.05, discordance=0.2),
+    "SequencePath": lambda: sy.uncertainty.ConfidenceSequenceState().update(P).path(),
     "Schedule": lambda: sy.schedules.cosine(1.0, total_steps=100),
 }
 

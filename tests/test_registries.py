@@ -29,6 +29,7 @@ from steelyard.tokens.perplexity import Unit
 from steelyard.uncertainty._statistics import Statistic
 from steelyard.uncertainty.blocks import Kind
 from steelyard.uncertainty.sampling import Sampling
+from steelyard.uncertainty.sequences import Method
 
 ROOT = Path(__file__).parents[1]
 # The Literal that type checkers see for a table.
@@ -48,6 +49,7 @@ LITERALS: dict[str, Any] = {
     "schedule.interpolate": schedule.Interpolate,
     "schedule.shape": schedule.Shape,
     "schedule.warmup": schedule.Warmup,
+    "sequence.method": Method,
     "strata.average": Average,
     "tokens.columns": _asked.Column,
     "tokens.pair_columns": _asked.PairColumn,
@@ -79,6 +81,7 @@ DOCSTRINGS: dict[str, Any] = {
     "schedule.shape": schedules.Schedule,
     "schedule.warmup": schedules.Schedule,
     "scores.test": sy.compare,
+    "sequence.method": sy.uncertainty.confidence_sequence,
     "strata.average": sy.estimate,
     "tokens.columns": sy.token_scores,
     "tokens.pair_columns": sy.token_scores,

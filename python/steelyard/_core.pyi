@@ -245,6 +245,42 @@ class EstimateTotals:
     @staticmethod
     def from_bytes(data: bytes) -> tuple[EstimateTotals, bytes]: ...
 
+class _SequenceCounts(TypedDict):
+    values: int
+    excluded: int
+    nan: int
+    ordered: bool
+    differences: bool
+
+class _Looks(TypedDict):
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+@final
+class SequenceTotals:
+    def __new__(cls, ordered: bool) -> SequenceTotals: ...
+    def update(
+        self,
+        x: NDArray[np.float64],
+        baseline: NDArray[np.float64] | None = None,
+        *,
+        bounds: tuple[float, float],
+        excluded: int = 0,
+        nan: int = 0,
+        progress: _Progress = None,
+    ) -> tuple[int, int] | None: ...
+    def merge(self, other: SequenceTotals) -> None: ...
+    def size(self) -> _SequenceCounts: ...
+    def looks(
+        self, times: NDArray[np.int64], *, method: str, confidence_level: float, progress: _Progress = None
+    ) -> _Looks: ...
+    def p_value(self, mean: float, *, confidence_level: float, progress: _Progress = None) -> float: ...
+    def copy(self) -> SequenceTotals: ...
+    def to_bytes(self, config: bytes) -> bytes: ...
+    @staticmethod
+    def from_bytes(data: bytes) -> tuple[SequenceTotals, bytes]: ...
+
 # calibration
 class _BinCounts(TypedDict):
     count: list[int]

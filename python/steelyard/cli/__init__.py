@@ -161,6 +161,8 @@ def compare(
     confidence_level: options.Level = 0.95,
     lower_is_better: options.LowerIsBetter = False,
     unpaired: options.Unpaired = False,
+    sequential: options.Sequential = False,
+    bounds: options.Bounds = None,
     filter: options.Filter = None,
     names: options.Names = None,
     repeats: options.Repeats = None,
@@ -179,7 +181,8 @@ def compare(
 
     Exits with 1 where a verdict is one that --fail-on names, and only there. It is the verdict on all records: the
     verdicts by group (--by) are shown and change no exit code. With --loglikelihood perplexities are compared (and
-    scores too where --score names them); their verdicts count as well.
+    scores too where --score names them); their verdicts count as well. With --sequential the comparison may be repeated
+    as records come in, and its exit code believed each time.
     """
     with sentences(debug):
         paths = _paths(files)
@@ -202,6 +205,8 @@ def compare(
             by=split(by or []),
             show=split(show or []),
             min_matched=min_matched,
+            sequential=sequential,
+            bounds=None if bounds is None else options.numbers(bounds, "bounds"),
         )
         hand_over(made, out, quiet=quiet)
         add_to_job_summary(made, out)

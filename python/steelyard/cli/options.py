@@ -199,6 +199,17 @@ MinMatched = Annotated[
 Unpaired = Annotated[
     bool, typer.Option("--unpaired", help="The models answered different questions: no ids are matched.")
 ]
+Sequential = Annotated[
+    bool,
+    typer.Option(
+        "--sequential",
+        help="Intervals that hold at every time, for records that still come in: look as often as you like, and stop "
+        "at any look. Ids in the order of the new model's file.",
+    ),
+]
+Bounds = Annotated[
+    str | None, typer.Option(help="With --sequential: the range of the scores; 0,1 otherwise.", metavar="LOW,HIGH")
+]
 LowerIsBetter = Annotated[bool, typer.Option("--lower-is-better", help="The score is a loss or an error.")]
 Quiet = Annotated[
     bool,
@@ -228,6 +239,7 @@ ARGUMENTS = (
     "baseline",
     "beta",
     "bins",
+    "bounds",
     "by",
     "comparisons",
     "confidence_level",
@@ -250,6 +262,7 @@ ARGUMENTS = (
     "pass_at",
     "power",
     "seed",
+    "sequential",
     "show",
     "targets",
     "tensors",

@@ -154,6 +154,11 @@ class Scores(Mapping[str, Floats]):
             for one in self._matched
         }
 
+    def in_order(self, name: str) -> NDArray[np.int64]:
+        """The places of the ids in the order in which a model's records first have them."""
+        (one,) = (one for one in self._matched if one.run.name == name)
+        return np.argsort(one.first, kind="stable").astype(np.int64, copy=False)
+
     def repeated(self, name: str) -> Floats | None:
         """The scores of a model as ``[ids, K]``; None where not every id has the same number of records, K > 1."""
         (one,) = (one for one in self._matched if one.run.name == name)

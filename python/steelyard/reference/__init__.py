@@ -27,6 +27,7 @@ from . import (
     repeats,
     rules,
     schedules,
+    sequences,
     shuffles,
     storage,
     studentized,
@@ -37,5 +38,5 @@ from . import (
 __all__ = [
     "abc", "answers", "bootstrap", "calibration", "designs", "double", "fma", "ideal", "intervals", "max_t",
     "multinomial", "optim", "ordered", "policy", "power", "preference", "preference_sets", "proportions", "random",
-    "repeats", "rules", "schedules", "shuffles", "storage", "studentized", "sums", "tokens",
+    "repeats", "rules", "schedules", "sequences", "shuffles", "storage", "studentized", "sums", "tokens",
 ]  # fmt: skip

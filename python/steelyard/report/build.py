@@ -271,6 +271,22 @@ def _check_runs(runs: object) -> None:
         raise type_error("runs", "what steelyard.records.read returns", shown(runs))
 
 
+def _check_sequential(runs: Runs, options: Options) -> None:
+    """Refuse what has no comparison that may be repeated as records come in."""
+    if not options.sequential:
+        if options.bounds is not None:
+            raise value_error("bounds", f"{keyword('sequential')} with it", "bounds alone")
+        return
+    others = {
+        "by": ("none", options.by and ", ".join(options.by)),
+        "paired": ("matched ids", not options.paired and "unpaired models"),
+        "loglikelihood": ("scores", any(run.loglikelihood is not None for run in runs) and "log-likelihoods"),
+    }
+    for name, (expected, got) in others.items():
+        if got:
+            raise value_error(name, f"{expected} with {keyword('sequential')}", got, "leave one of the two out")
+
+
 def _check_direction(runs: Runs, options: Options) -> None:
     """Refuse lower-is-better where missing answers or scores count as 0: they would then be the best of all."""
     if options.higher_is_better:
@@ -301,13 +317,17 @@ def comparison(
     by: Sequence[str] = (),
     show: Sequence[str] = (),
     min_matched: float = MIN_MATCHED,
+    sequential: bool = False,
+    bounds: Sequence[float] | None = None,
 ) -> Report:
     """Report on the scores of ``models`` (all others by default) and their comparisons with ``baseline`` alone.
 
     It is an error if fewer ids match than the share ``min_matched`` of the side that has fewer ids; 0 allows any.
     ``by`` are columns whose values make groups, and ``show`` those whose text stands beside the items, as for
     :func:`build`, and so is ``paired``; samples that are not paired have no ids that match. Perplexities are compared
-    where the records have log-likelihoods.
+    where the records have log-likelihoods. With ``sequential`` the ids are taken in the order of the model's records,
+    and the comparison may be repeated as records come in; ``bounds`` are those of the scores (see
+    :func:`steelyard.compare`).
     """
     _check_runs(runs)
     if isinstance(models, str):
@@ -330,7 +350,10 @@ def comparison(
         by=_columns(by, "by"),
         show=_columns(show, "show"),
         paired=flag(paired, "paired"),
+        sequential=flag(sequential, "sequential"),
+        bounds=None if bounds is None else tuple(bounds),
     )
+    _check_sequential(kept, options)
     _check_direction(kept, options)
     alone = all(run.loglikelihood is None for run in kept)
     results = [measure.model(run, options, score_only=alone) for run in kept]

@@ -210,7 +210,12 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
         "unmatched": scores.left_out.get("unmatched", 0),
         "other_targets": scores.other_targets,
     }
-    data = {"new": scores[new], "baseline": scores[base.name], "clusters": clusters_of_ids(scores, options)}
+    data: dict[str, Any] = {"new": scores[new], "baseline": scores[base.name]}
+    data["clusters"] = clusters_of_ids(scores, options)
+    if options.sequential:
+        order = scores.in_order(new)
+        data |= {name: None if x is None else x[order] for name, x in data.items()}
+        data |= {"sequential": True, "bounds": options.bounds}
     return _result((new, base.name), data, of_ids, options, m=m, scores=scores)
 
 
@@ -303,8 +308,8 @@ def _result(
         verdict=str(simultaneous.verdict(options.margin)),
         verdict_unadjusted=str(shown.verdict(options.margin)),
         detectable=_detectable(simultaneous),
-        fragility=None if scores is None else _fragility(data, simultaneous, options),
-        items=None if scores is None else _items(scores, shown, options),
+        fragility=None if scores is None or options.sequential else _fragility(data, simultaneous, options),
+        items=None if scores is None else _items(scores, new, shown, options),
     )
 
 
@@ -313,12 +318,12 @@ def _fragility(data: dict[str, Any], found: uncertainty.Comparison, options: Opt
     return fragility(pair, found, options)
 
 
-def _items(scores: Scores, found: uncertainty.Comparison, options: Options) -> Items | None:
+def _items(scores: Scores, new: str, found: uncertainty.Comparison, options: Options) -> Items | None:
     """The items that flipped, with their ids and the columns to show."""
     rows = found.items
     if rows is None or scores.ids is None:
         return None
-    index = rows["index"]
+    index = scores.in_order(new)[rows["index"]] if options.sequential else rows["index"]
     texts = {
         role: {column: values for name in names for column, values in scores.texts(name, index, keyword(role)).items()}
         for role, names in (("by", options.by), ("show", options.show))

@@ -33,7 +33,8 @@ class Options:
     matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids, and
     ``n_bins`` the bins of the calibration. ``by`` are the columns whose values make groups, ``show`` those whose text
     stands beside the items that flipped. ``baseline`` is the model that was named as the one to compare with.
-    ``paired`` is False where models are samples of different questions, compared without matching ids. ``date`` and
+    ``paired`` is False where models are samples of different questions, compared without matching ids. ``sequential``
+    comparisons take the ids in the order of the model's records; their scores lie within ``bounds``. ``date`` and
     ``title`` are the caller's words for the top of the page.
     """
 
@@ -47,6 +48,8 @@ class Options:
     by: tuple[str, ...] = ()
     baseline: str | None = None
     paired: bool = True
+    sequential: bool = False
+    bounds: tuple[float, ...] | None = None
     show: tuple[str, ...] = ()
     date: str | None = None
     title: str | None = None

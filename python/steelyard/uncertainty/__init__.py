@@ -16,18 +16,23 @@ from .quotients import quotient
 from .ranking import Ranking
 from .sampling import smoothed, subsample
 from .scipy_bootstrap import scipy_bootstrap
+from .sequence_path import SequencePath
+from .sequences import ConfidenceSequenceState, confidence_sequence
 from .state import EstimateState
 
 __all__ = [
     "BootstrapEstimate",
     "Comparison",
+    "ConfidenceSequenceState",
     "EstimateState",
     "PowerAnalysis",
     "Ranking",
+    "SequencePath",
     "adjust",
     "blocks",
     "bootstrap",
     "compare",
+    "confidence_sequence",
     "ece",
     "estimate",
     "krippendorff_alpha",

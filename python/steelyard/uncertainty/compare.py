@@ -27,6 +27,7 @@ from ._judged_pairs import judged_pair
 from ._paired import paired as on_pairs
 from ._perplexity import log_ratio, ratio_of, token_models
 from ._samples import resampled_method
+from ._sequential import on_sequence, sequence_bounds
 from ._unpaired import unpaired
 from .comparison import Comparison, Pair
 from .items import Compared
@@ -55,6 +56,8 @@ def compare(
     strata: Any = None,
     average: Average = "micro",
     judge: Any = None,
+    sequential: bool = False,
+    bounds: tuple[float, float] | None = None,
     nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
@@ -90,6 +93,8 @@ def compare(
     strata: Any = None,
     average: Average = "micro",
     judge: Any = None,
+    sequential: bool = False,
+    bounds: tuple[float, float] | None = None,
     nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
@@ -132,6 +137,10 @@ def compare(
     - With ``judge`` (either kind): labels of few rows and a judge's scores of all: the prediction-powered mean of the
       labels' differences (see :func:`steelyard.estimate`), with the judge's scores of the differences, and p by its t.
       ``wins``, ``losses`` and ``ties`` count labelled rows. Where lambda is 0 it is the comparison of these alone.
+    - With ``sequential`` (either kind): the rows are taken one after another, in their order, and the interval of the
+      mean difference holds at all times at once, so that the comparison may be repeated as rows come in, and collection
+      stopped because of what it says: hedged betting (see :func:`steelyard.uncertainty.confidence_sequence`). p is 1
+      over the larger of the stakes against a difference of 0 at its largest, which holds at all times as well.
     - With ``by``: each group is a comparison of its own rows; p-values are adjusted for the number of groups.
     - Without ``baseline``: with S the sum and Q the sum of squares of a pair's differences (of the cluster sums, where
       there are ``clusters``), all claims "i is better than j" are tested by S/sqrt(Q), an increasing function of
@@ -219,6 +228,10 @@ def compare(
         models, or of the difference, such as the preference of a judge that saw both. Models of a mapping may have
         their own names in place of "new" and "baseline". Rows with a label of one model alone count as unlabelled;
         ``difference.detail["half_labelled"]`` says how many. One model, paired rows.
+    sequential : bool
+        True where scores are looked at while they come in. Independent paired rows, two-sided.
+    bounds : tuple of two floats, optional
+        With ``sequential``: the least and the largest score that is possible; default: (0, 1).
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out a row where either score is NaN or null, and counts it in ``difference.left_out``.
     confidence_level : float
@@ -319,12 +332,18 @@ def compare(
     """
     confidence, ids = confidence_of(confidence_level, alternative), stratum_ids(strata, average)
     named = choice(statistic, "statistic", STATISTICS)
-    check_adjustment(adjust, shared=named == "mean" and bool(paired) and by is None and strata is None)
+    ranked = baseline is None and _several(new)
+    within = sequence_bounds(
+        sequential, bounds, confidence, statistic=named, paired=paired, ranked=ranked, method=method, test=test,
+        n_resamples=n_resamples, clusters=clusters, per=per, strata=strata, judge=judge,
+    )  # fmt: skip
+    shared = named == "mean" and bool(paired) and by is None and strata is None and within is None
+    check_adjustment(adjust, shared=shared)
     higher_is_better = (
         named not in LOWER_IS_BETTER if higher_is_better is None else flag(higher_is_better, "higher_is_better")
     )
     other_rows = {
-        f"with statistic={named!r}": named != "mean", "without a baseline": baseline is None and _several(new),
+        f"with statistic={named!r}": named != "mean", "without a baseline": ranked,
         "with clusters": clusters is not None, "with strata": strata is not None,
         "with judge=": judge is not None,
     }  # fmt: skip
@@ -337,7 +356,7 @@ def compare(
             progress=reporter(progress),
         )  # fmt: skip
     no_groups("statistic='perplexity'", "the mean of scores counts rows", per=per)
-    if baseline is None and _several(new):
+    if ranked:
         check_for_ranks(confidence, adjust, paired=paired, by=by, strata=strata)
         aligned(new=new, where=where, clusters=clusters)
         found = columns(new, "new")
@@ -367,15 +386,9 @@ def compare(
         raise value_error("new", f"one model with {keyword('by')}", f"{count} models", "compare one at a time")
     pairs, items = list[Pair](), list(found.items)
     for name, values in items:
-        if len(values) != len(base):
-            fix = (
-                f"pair them by id first (steelyard.records does), or pass {keyword('paired', False)} to compare two "
-                "samples of different rows"
-            )
-            raise value_error(name, f"{len(base)} rows, as {base_label} has", str(len(values)), fix)
-        of_rows = partial(
-            on_pairs, (name, values), (base_label, base), asked=asked, confidence=confidence, on_progress=on_progress
-        )
+        _same_rows(name, values, base_label, base)
+        how = partial(on_pairs, asked=asked) if within is None else partial(on_sequence, bounds=within)
+        of_rows = partial(how, (name, values), (base_label, base), confidence=confidence, on_progress=on_progress)
         if by is None:
             pairs.append(of_rows(selection.rows(name, values, base), problems=count))
         else:
@@ -386,17 +399,32 @@ def compare(
     if adjust in JOINT:
         scores = (base, *(values for _, values in items))
         gathered = partial(gathered, joint=joint(adjust, scores, selection, confidence, on_progress))
-    counts = tuple((p.wins, p.losses) if higher_is_better else (p.losses, p.wins) for p in pairs)
-    if by is not None:  # the groups of one model are one list of items
-        wins, losses = (sum(count or 0 for count in side) for side in zip(*counts, strict=True))
-        counts = ((wins, losses),)
     return gathered(pairs)._compared_from(
         Compared(
             models, base if base_name is None else new[base_name], selection.with_ids(), nan_policy,
             Compared.ids_of(new), higher_is_better=higher_is_better,
-            counts=counts,
+            counts=_counts(pairs, higher=higher_is_better, together=by is not None),
         )
     )  # fmt: skip
+
+
+def _same_rows(name: str, values: Array, base_label: str, base: Array) -> None:
+    """Refuse a model that has not as many rows as the baseline."""
+    if len(values) != len(base):
+        fix = (
+            f"pair them by id first (steelyard.records does), or pass {keyword('paired', False)} to compare two "
+            "samples of different rows"
+        )
+        raise value_error(name, f"{len(base)} rows, as {base_label} has", str(len(values)), fix)
+
+
+def _counts(pairs: list[Pair], *, higher: bool, together: bool) -> tuple[tuple[int | None, int | None], ...]:
+    """Wins and losses of each pair; ``together``: of all, since the groups of one model are one list of items."""
+    counts = tuple((p.wins, p.losses) if higher else (p.losses, p.wins) for p in pairs)
+    if not together:
+        return counts
+    wins, losses = (sum(count or 0 for count in side) for side in zip(*counts, strict=True))
+    return ((wins, losses),)
 
 
 def _other_than_means(

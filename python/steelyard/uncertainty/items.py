@@ -15,7 +15,7 @@ from .._rows import Rows, Selection
 from .._strides import strides
 from ..errors import value_error
 
-__all__ = ["Compared", "flipped"]
+__all__ = ["Compared", "differing", "flipped"]
 
 Array = NDArray[Any]
 # A difference of at most this share of the larger score counts as rounding. The kernel has the same rule.
@@ -54,7 +54,7 @@ def flipped(compared: Compared) -> dict[str, Array]:
     selection = Selection(compared.where, None, compared.nan_policy)
     tables = []
     for (name, new), counts in zip(found.items, compared.counts, strict=True):
-        rows = _differing(new, base, selection.rows(name, new, base))
+        rows = differing(new, base, selection.rows(name, new, base))
         order = _losses_first(rows["difference"], higher_is_better=compared.higher_is_better)
         if (len(order) - order.losses, order.losses) != counts:
             got = f"others: {len(order) - order.losses} wins and {order.losses} losses now, {counts[0]} and {counts[1]}"
@@ -71,7 +71,7 @@ def flipped(compared: Compared) -> dict[str, Array]:
     return table
 
 
-def _differing(new: Array, base: Array, rows: Rows) -> dict[str, Array]:
+def differing(new: Array, base: Array, rows: Rows) -> dict[str, Array]:
     """The rows that count on which the scores differ by more than rounding, in the order of the data."""
     relative, absolute = _coarser(new, base)
     parts: list[tuple[Array, ...]] = []

@@ -17,6 +17,7 @@ use steelyard_kernels::state::State;
 use steelyard_kernels::state::bytes::Kind;
 use steelyard_kernels::tokens::{Totals, Unit};
 use steelyard_kernels::uncertainty::mean_state::MeanTotals;
+use steelyard_kernels::uncertainty::sequence::{Method, SequenceTotals};
 
 const LEVELS: [Confidence; 3] = [
     Confidence { level: 0.95, alternative: Alternative::TwoSided },
@@ -146,6 +147,21 @@ pub fn estimate(data: &[u8]) {
             assert!(m.mean >= m.min - room && m.mean <= m.max + room && m.squares >= 0.0, "{m:?}");
             let sums = totals.cluster_sums(m.mean, &mut go).unwrap();
             assert_eq!((sums.sums.len(), sums.sizes.len()), (clusters, clusters));
+        }
+    });
+}
+
+/// A `ConfidenceSequenceState`.
+pub fn sequence(data: &[u8]) {
+    each_state(data, 1, |totals: &SequenceTotals| {
+        let n = totals.size() as usize;
+        if n == 0 {
+            return;
+        }
+        for &method in Method::ALL.iter().filter(|method| method.of_order() == totals.ordered()) {
+            let found = totals.looks(method, 0.05, &[n], &mut go).unwrap();
+            let (mean, limits) = (found.means[0], found.intervals[0]);
+            assert!((0.0..=1.0).contains(&mean) && limits.low >= 0.0 && limits.high <= 1.0, "{method:?} {found:?}");
         }
     });
 }

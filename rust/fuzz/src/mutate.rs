@@ -8,6 +8,7 @@ use steelyard_kernels::simd::Element;
 use steelyard_kernels::state::State as _;
 use steelyard_kernels::tokens::{Batch, Per, Totals, sum_batch};
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
+use steelyard_kernels::uncertainty::sequence::SequenceTotals;
 
 /// A fuzz target: its name, the function that reads bytes, and the bodies of real states from which mutations start.
 pub struct Target {
@@ -17,11 +18,12 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target { name: "estimate", run: crate::estimate, seeds: estimate_seeds },
     Target { name: "perplexity", run: crate::perplexity, seeds: perplexity_seeds },
     Target { name: "reliability", run: crate::reliability, seeds: reliability_seeds },
     Target { name: "global_norm", run: crate::global_norm, seeds: global_norm_seeds },
+    Target { name: "sequence", run: crate::sequence, seeds: sequence_seeds },
 ];
 
 fn estimate_seeds() -> Vec<Vec<u8>> {
@@ -106,6 +108,15 @@ fn global_norm_seeds() -> Vec<Vec<u8>> {
             crate::body(&totals.to_bytes(b"{}", &mut |_| true).unwrap().unwrap())
         })
         .into()
+}
+
+fn sequence_seeds() -> Vec<Vec<u8>> {
+    let streams = [(true, &[0.25, 1.0, 0.0, 0.5][..]), (true, &[]), (false, &[1.0, 0.0, 1.0]), (false, &[])];
+    let body = |(ordered, y): (bool, &[f64])| {
+        let state = SequenceTotals::new(ordered).with(y, ordered, [1, 2], &mut |_| true).unwrap().unwrap();
+        crate::body(&state.to_bytes(b"{}", &mut |_| true).unwrap().unwrap())
+    };
+    streams.map(body).into()
 }
 
 /// Pseudo-random words from an xorshift generator.

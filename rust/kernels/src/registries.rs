@@ -44,4 +44,5 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<uncertainty::unpaired::Method>(),
     Registry::of::<uncertainty::unpaired::ScoresTest>(),
     Registry::of::<uncertainty::shuffles::Of>(),
+    Registry::of::<uncertainty::sequence::Method>(),
 ];

@@ -35,6 +35,10 @@ UNPAIRED = (
     "The models answered different questions: the difference of their means, each of which has an error of its own. "
     "Two models on the same questions are told apart by fewer answers."
 )
+SEQUENTIAL = (
+    "Sequential: ids count in the order of the model's file. Limits, p and verdicts of differences hold at every time "
+    "at once: looks may be repeated as records come in, and collection may stop at any of them."
+)
 MOST_FRAGILE = 6  # of more pairs what would change their verdicts is on the page and in JSON alone
 TWO_INTERVALS = " The thin line is the wider interval that the verdict reads, so that all verdicts hold together."
 
@@ -113,6 +117,8 @@ def _notes(report: Contents) -> Iterator[str]:
         yield f"{matched} ids matched, {unmatched} unmatched. Won/lost: ids on which the model scored better/worse."
     else:
         yield "Unpaired: two samples of different questions. N, against: the answers of the model and of the baseline."
+    if report.options.sequential:
+        yield SEQUENTIAL
     yield from _verdict_notes(report)
     yield from estimates.made_by(pair.difference for pair in report.pairs)
     tests = " or ".join(dict.fromkeys(pair.test for pair in report.pairs))
@@ -135,7 +141,7 @@ def _verdict_notes(report: Contents) -> Iterator[str]:
                 yield f"{found}: {verdict(pair.verdict)}; at {shown} alone it would be {alone}."
     else:
         yield f"The verdict ({margin}) reads the interval."
-    if report.options.paired and len(report.pairs) <= MOST_FRAGILE:
+    if report.options.paired and not report.options.sequential and len(report.pairs) <= MOST_FRAGILE:
         yield from (_fragility(pair) for pair in report.pairs if limits(pair.simultaneous) is not None)
     if any(limits(pair.simultaneous) is None for pair in report.pairs):
         yield "Without an interval a verdict is undecided."

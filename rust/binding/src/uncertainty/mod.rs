@@ -14,6 +14,7 @@ mod ratio;
 mod repeats;
 mod resample;
 mod resamples;
+mod sequence;
 mod smooth;
 mod unpaired;
 
@@ -29,5 +30,6 @@ pub use ratio::*;
 pub use repeats::*;
 pub use resample::*;
 pub use resamples::*;
+pub use sequence::SequenceTotals;
 pub use smooth::*;
 pub use unpaired::*;

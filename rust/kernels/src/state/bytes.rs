@@ -33,11 +33,14 @@ pub enum Kind {
     GlobalNorm = 3,
     /// Values whose mean is estimated.
     Estimate = 4,
+    /// Values of a confidence sequence.
+    Sequence = 7,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Perplexity, Kind::Reliability, Kind::GlobalNorm, Kind::Estimate];
+    pub const ALL: [Kind; 5] =
+        [Kind::Perplexity, Kind::Reliability, Kind::GlobalNorm, Kind::Estimate, Kind::Sequence];
 
     /// The name of the Python class.
     pub fn name(self) -> &'static str {
@@ -46,6 +49,7 @@ impl Kind {
             Kind::Reliability => "ReliabilityState",
             Kind::GlobalNorm => "GlobalNormState",
             Kind::Estimate => "EstimateState",
+            Kind::Sequence => "ConfidenceSequenceState",
         }
     }
 
@@ -53,7 +57,7 @@ impl Kind {
     /// last changed. States with another number are refused.
     pub const fn numerics(self) -> u16 {
         match self {
-            Kind::Perplexity | Kind::Reliability | Kind::GlobalNorm | Kind::Estimate => 1,
+            Kind::Perplexity | Kind::Reliability | Kind::GlobalNorm | Kind::Estimate | Kind::Sequence => 1,
         }
     }
 }

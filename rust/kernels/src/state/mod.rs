@@ -12,6 +12,7 @@ use crate::memory::NoMemory;
 /// bytes.
 ///
 /// Merging is associative and commutative, with the empty state of the same options as its neutral element, bit for bit.
+/// (A state that keeps values whose order matters refuses to merge with another that has some.)
 pub trait State: Sized + Send + Sync {
     /// The kind that stands in the bytes.
     const KIND: Kind;

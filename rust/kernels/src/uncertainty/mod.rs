@@ -30,6 +30,7 @@ mod ratio;
 mod repeats;
 mod replicates;
 mod resamples;
+pub mod sequence;
 pub mod shuffles;
 pub mod sign_flip;
 pub mod smooth;

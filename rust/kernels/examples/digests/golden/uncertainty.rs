@@ -19,6 +19,7 @@ use steelyard_kernels::uncertainty::ordered::{
     OrderedEstimate, Quantile, Second, auc_estimate, ordered_bootstrap, quantile_estimate,
 };
 use steelyard_kernels::uncertainty::paired::Wide;
+use steelyard_kernels::uncertainty::sequence::{self, SequenceTotals, on_unit};
 use steelyard_kernels::uncertainty::shuffles::{Of, independence};
 use steelyard_kernels::uncertainty::smooth::{self, Abc, Formula, Plan};
 use steelyard_kernels::uncertainty::unpaired::{By, Sample, ScoresTest, compare as unpaired, permutation};
@@ -38,6 +39,8 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.mean_state", "float64", mean_state::<f64>),
     entry("uncertainty.mean_state", "bfloat16", mean_state::<Bf16>),
     entry("uncertainty.mean_state", "float16", mean_state::<F16>),
+    // 128 products for each value, eight times.
+    Entry { lengths: [0, 1, 7, 16, 33, 1000, 5003], ..entry("uncertainty.sequence", "float64", sequences) },
     entry("uncertainty.limits", "float64", ends),
     entry("uncertainty.statistic", "float64", statistics),
     // 100 for the inversion by many nodes, 20,011 for that by power sums.
@@ -91,6 +94,32 @@ fn mean_state<T: Draw>(n: usize) -> Run {
             }
             let bytes = given(totals.to_bytes(b"{}", &mut |_| true));
             digest.bytes(&given(bytes.ok_or("too many clusters for bytes")));
+        }
+    })
+}
+
+/// Limits at some times by each method, of scores and of differences, and the bytes of the state.
+fn sequences(n: usize) -> Run {
+    let (x, base): (Vec<f64>, Vec<f64>) = (unit(n, 75), unit(n, 76));
+    Box::new(move |digest| {
+        let answers: Vec<f64> = x.iter().map(|&x| f64::from(x > 0.25)).collect();
+        for &method in sequence::Method::ALL {
+            let digest = digest.of(method.name());
+            let x = if method.of_order() { &x } else { &answers };
+            for base in [None, Some(&base[..])].into_iter().take(1 + usize::from(method.of_order())) {
+                let y = given(given(on_unit(x, base, [0.0, 1.0], &mut |_| true)));
+                let state = SequenceTotals::new(method.of_order());
+                let state = given(given(state.with(&y, base.is_some(), [1, 2], &mut |_| true)));
+                let times = if method.of_order() { vec![n.div_ceil(3), n] } else { vec![n] };
+                if n > 0 {
+                    let found = given(state.looks(method, 0.05, &times, &mut |_| true));
+                    digest.doubles(&found.means);
+                    found.intervals.into_iter().for_each(|limits| digest.doubles(&[limits.low, limits.high]));
+                    digest.double(given(state.p_value(0.05, 0.5, &mut |_| true)));
+                }
+                let bytes = given(state.to_bytes(b"{}", &mut |_| true));
+                digest.bytes(&given(bytes.ok_or("too many values for bytes")));
+            }
         }
     })
 }
