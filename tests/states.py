@@ -12,9 +12,8 @@ from steelyard.preference import PreferenceState
 from steelyard.tokens import PerplexityState, TokenState
 from steelyard.uncertainty import ConfidenceSequenceState, EstimateState
 
-KINDS: dict[Any, int] = {
-    PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4, ConfidenceSequenceState: 7
-}  # fmt: skip
+KINDS: dict[Any, int] = {PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4}
+KINDS[ConfidenceSequenceState] = 7
 # States of several of the core's, whose bytes the face writes.
 OF_SEVERAL: dict[Any, int] = {TokenState: 5, PreferenceState: 6}
 HEADER, CHECKSUM = 8, 4

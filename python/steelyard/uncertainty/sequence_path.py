@@ -46,7 +46,7 @@ class SequencePath(Result):
     >>> state = sy.uncertainty.ConfidenceSequenceState().update([1, 0, 1, 1, 1, 0, 1, 1] * 25)
     >>> path = state.path([20, 200])
     >>> path.low.round(3).tolist(), path.high.round(3).tolist()
-    ([0.443, 0.643], [0.938, 0.847])
+    ([0.441, 0.645], [0.953, 0.843])
     """
 
     n: NDArray[np.int64]
