@@ -3,7 +3,7 @@
 # peers: torch and others; STEELYARD_BENCH_PYTHON may name an interpreter that has them (and pytest, pytest-xdist, hypothesis, ml-dtypes).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-losses test test-rust test-python test-torch test-foreign test-campaigns test-sanitizer lint bench coverage clean
+.PHONY: help demo demo-losses test test-rust test-python test-torch test-distributed test-foreign test-campaigns test-sanitizer lint bench coverage clean
 .DELETE_ON_ERROR:
 # An activated environment of the caller's must not be the one that is built into.
 unexport VIRTUAL_ENV CONDA_PREFIX
@@ -50,6 +50,11 @@ test-torch: .venv/.built .venv-bench/.peers  ## torch's bits and torch's tensors
 	$(call say,tests against torch and the libraries that train with it; some minutes)
 	PYTHONPATH=$(CURDIR)/python $(PEERS) -m pytest --quiet $(SHARED) tests/torch
 
+test-distributed: .venv/.built .venv-distributed/.packages  ## The same bits on Dask's and Spark's worker processes (installs both, and Java)
+	$(call say,tests on local clusters of Dask and Spark; two minutes)
+	JAVA_HOME=$$(tests/distributed/java.sh .venv-distributed/java) PYTHONPATH=$(CURDIR)/python \
+		.venv-distributed/bin/python -m pytest --quiet tests/distributed
+
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
 	$(call say,the kernels' digests under QEMU; two to five minutes)
 	tests/foreign/run.sh
@@ -86,7 +91,7 @@ coverage: .venv/.built  ## Draw again every table of docs/coverage.md
 	.venv/bin/python -m tests.coverage
 
 clean:  ## Remove everything that make has made
-	rm -rf target .venv .venv-demo .venv-bench .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
+	rm -rf target .venv .venv-demo .venv-bench .venv-distributed .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
 	rm -f python/steelyard/_core*.so
 
 # ---- environments: a stamp file marks a finished environment; it is made again where a prerequisite is newer ----
@@ -105,6 +110,11 @@ clean:  ## Remove everything that make has made
 	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/maturin develop --quiet --locked --profile quick
 	$(call say,installing what tests and lint need: one or two minutes the first time)
 	.venv/bin/$(PIP) 'steelyard[dev]'
+	touch $@
+
+.venv-distributed/.packages: .venv-distributed/.made tests/distributed/requirements.txt
+	$(call say,installing Dask and Spark: two minutes)
+	.venv-distributed/bin/$(PIP) -r tests/distributed/requirements.txt
 	touch $@
 
 .venv-demo/.built: .venv-demo/.made $(SOURCES) $(FACE)

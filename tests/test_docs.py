@@ -119,11 +119,13 @@ def public_modules() -> list[types.ModuleType]:
     """Every module but the compiled core, the foundation's private ones and the entry point."""
     found = [steelyard]
     for info in pkgutil.walk_packages(steelyard.__path__, "steelyard."):
+        if info.name == "steelyard.spark":
+            continue  # its examples need a cluster: tests/distributed runs them
         if not any(part.startswith("_") for part in info.name.split(".")):
             try:
                 found.append(importlib.import_module(info.name))
             except ModuleNotFoundError as error:
-                if (error.name or "").partition(".")[0] not in {*COMMAND_NEEDS, "torch"}:
+                if (error.name or "").partition(".")[0] not in {*COMMAND_NEEDS, "torch", "dask", "pyspark"}:
                     raise
     return found
 

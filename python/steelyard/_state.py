@@ -51,6 +51,10 @@ class State(ABC):
         state._totals = totals
         return state
 
+    def _with(self, **options: Any) -> Self:
+        """A state of the same data with some other options."""
+        return self._read(self._totals.copy(), {**self._header(), **options})
+
     def merge(self, other: Self) -> Self:
         """Add another state's totals to this one; the options must be the same. ``a + b`` makes a new state."""
         if not isinstance(other, type(self)):

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from .._mode import standard_mode
 from .._options import whole
 from .._progress import Progress, batch_reporter
 from .._state import State
-from .._text import printable
-from ..errors import called, is_ours, shown, type_error, value_error
-from .asked import Asked, asked_of
-from .batch import Batch
 from .parts import Part, parts_of
-from .values import Kinds, values_of
+from .values import Kinds
+from .work import Work, each_batch, wanted_by, works_of
 
 __all__ = ["scan"]
 
@@ -86,10 +82,8 @@ def scan(
     0.67 [0.16, 0.96] (95 %, clustered Wilson, n = 6, 4 clusters)
     """
     size = whole(batch_rows, "batch_rows", 1, 1 << 40)
-    works = _works(columns, state)
-    wanted = list(dict.fromkeys(name for work in works for name in work.asked.names))
-    parts = parts_of(source, wanted)
-    _add(parts, works, size, progress)
+    works = works_of(columns, state)
+    _add(parts_of(source, wanted_by(works)), works, size, progress)
     for work in works:
         work.whole.copy().merge(work.part)  # refuses before any state has changed
     for work in works:
@@ -97,71 +91,14 @@ def scan(
     return state
 
 
-class _Work(NamedTuple):
-    """A state, an empty one of the same options that the rows are added to first, and the columns it takes."""
-
-    whole: Any
-    part: Any
-    asked: Asked
-
-
-def _works(columns: Any, state: Any) -> list[_Work]:
-    if isinstance(state, State):
-        return [_work(columns, state, "columns")]
-    if not isinstance(state, Mapping) or not state or not all(isinstance(one, State) for one in state.values()):
-        raise type_error("state", "a state such as uncertainty.EstimateState(), or a mapping of some", shown(state))
-    if len({id(one) for one in state.values()}) < len(state):
-        raise value_error("state", "a state of its own under each name", "one state under two names")
-    if not isinstance(columns, Mapping) or set(columns) != set(state):
-        got = f"those of {', '.join(map(repr, columns))}" if isinstance(columns, Mapping) else shown(columns)
-        raise value_error("columns", f"a mapping with the names of the states, {', '.join(map(repr, state))}", got)
-    return [_work(columns[name], one, f"columns[{name!r}]") for name, one in state.items()]
-
-
-def _work(columns: Any, state: State, name: str) -> _Work:
-    return _Work(state, state.copy().reset(), asked_of(columns, state, name))
-
-
-def _add(parts: list[Part], works: list[_Work], size: int, progress: Progress) -> None:
+def _add(parts: list[Part], works: list[Work], size: int, progress: Progress) -> None:
     known = [part.rows for part in parts]
     total = sum(rows for rows in known if rows is not None) if None not in known else 0
     tell = batch_reporter(progress, total)
-    done, kinds = 0, Kinds()
-    for part in parts:
-        start = 0
-        for batch in part.batches(size):
-            rows = len(batch)
-            with _in_rows(start, rows, part.name):
-                kinds.check(batch, part.name)
-                read = batch.read(values_of)
-                for work in works:
-                    _update(work, read)
-            start += rows
-            done += rows if total else 1
-            if tell is not None:
-                tell(done, total)
+    done = 0
+    for batch in each_batch(parts, size, Kinds(), works):
+        done += len(batch) if total else 1
+        if tell is not None:
+            tell(done, total)
     if tell is not None and not total:
         tell(done, done)
-
-
-def _update(work: _Work, batch: Batch) -> None:
-    arguments, names = work.asked.arguments(batch), work.asked.called
-    try:
-        with called(names):
-            work.part.update(**arguments)
-    except (TypeError, ValueError) as error:  # the core's messages have the names of its own arguments
-        said = str(error)
-        argument = said.partition(":")[0]
-        raise type(error)(names[argument] + said.removeprefix(argument) if argument in names else said) from error
-
-
-@contextmanager
-def _in_rows(start: int, rows: int, name: str) -> Iterator[None]:
-    """Add to an error which rows of which part it is about; their indices count from the first of these rows."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        if not is_ours(error):
-            raise
-        place = printable(f"rows {start:,} to {start + rows - 1:,} of {name}")
-        raise type(error)(f"{error} (in {place}; an index counts from the first of them)") from error

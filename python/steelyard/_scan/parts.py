@@ -15,7 +15,7 @@ from ..errors import did_you_mean, shown, type_error, value_error
 from .batch import Batch
 from .values import array_of
 
-__all__ = ["Part", "parts_of"]
+__all__ = ["Part", "named", "parts_of"]
 
 # By the end of a file's name, after that of its compression.
 FORMATS = {
@@ -40,24 +40,27 @@ class Part(NamedTuple):
     """Its rows, at most so many at a time."""
 
 
-def parts_of(source: Any, wanted: list[str]) -> list[Part]:
-    """The parts of anything that :func:`~steelyard.scan` takes, with the columns that are wanted."""
+def parts_of(source: Any, wanted: list[str], name: str = "source") -> list[Part]:
+    """The parts of anything that :func:`~steelyard.scan` takes, with the columns that are wanted.
+
+    ``name`` is what messages call a mapping of arrays or a stream.
+    """
     if isinstance(source, str | os.PathLike):
         return _of_paths([source], wanted)
     if isinstance(source, list | tuple) and source and all(isinstance(one, str | os.PathLike) for one in source):
         return _of_paths(source, wanted)
     if isinstance(source, Mapping):
-        return [_of_arrays(source, wanted)]
+        return [_of_arrays(source, wanted, name)]
     arrow = _arrow(source)
     if hasattr(source, "get_fragments"):
         return _of_given(source, wanted)
     if hasattr(source, "collect_batches"):  # a lazy frame of polars
-        _named(source.collect_schema().names(), wanted, "source")
+        named(source.collect_schema().names(), wanted, "source")
         return [Part("source", None, lambda size: _joined(_tables(_of_lazy(source, wanted, size)), wanted, size))]
     if type(source).__name__ == "Scanner" and hasattr(source, "to_reader"):  # of a data set of Arrow
         return [_of_stream(arrow, source.to_reader(), wanted)]
     if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
-        return [_of_stream(arrow, source, wanted)]
+        return [_of_stream(arrow, source, wanted, name)]
     if isinstance(source, Iterable) and not isinstance(source, str | bytes | np.ndarray):
         return [Part("source", None, lambda size: _of_each(source, wanted, size))]
     raise type_error("source", ANYTHING, shown(source))
@@ -78,8 +81,8 @@ def _arrow(of: Any) -> Any:
 # -- arrays ------------------------------------------------------------------------------------------------------------
 
 
-def _of_arrays(source: Mapping[Any, Any], wanted: list[str]) -> Part:
-    _named(list(source), wanted, "source")
+def _of_arrays(source: Mapping[Any, Any], wanted: list[str], part: str) -> Part:
+    named(list(source), wanted, part)
     columns = {name: array_of(source[name], name) for name in wanted}
     rows = {name: len(column) for name, column in columns.items()}
     first, n = next(iter(rows.items()))
@@ -91,10 +94,10 @@ def _of_arrays(source: Mapping[Any, Any], wanted: list[str]) -> Part:
         for start in range(0, n, size):
             yield Batch(min(size, n - start), {name: column[start : start + size] for name, column in columns.items()})
 
-    return Part("source", n, batches)
+    return Part(part, n, batches)
 
 
-def _named(have: list[Any], wanted: list[str], part: str, otherwise: str = "") -> None:
+def named(have: list[Any], wanted: list[str], part: str, otherwise: str = "") -> None:
     """Refuse names that a part does not have; ``otherwise`` is what to do where none is like the one wanted."""
     for name in wanted:
         if have.count(name) > 1:
@@ -175,7 +178,7 @@ def _of_given(source: Any, wanted: list[str]) -> list[Part]:
     """The files of a data set that the caller made, which says the types of its columns."""
     import pyarrow as pa
 
-    _named(source.schema.names, wanted, "source")
+    named(source.schema.names, wanted, "source")
     try:
         fragments = list(source.get_fragments())
     except ValueError:  # a data set with a filter has none
@@ -198,7 +201,7 @@ def _of_fragment(fragment: Any, schema: Any, wanted: list[str], kind: str = "") 
     own, folders = fragment.physical_schema, ds.get_partition_keys(fragment.partition_expression)
     if kind or fragment.format.default_extname != "json":  # a key may be absent from the first rows
         have = [*own.names, *(one for one in folders if one not in own.names)]
-        _named(have, wanted, name, FIRST_BLOCK if kind == "json" else "")
+        named(have, wanted, name, FIRST_BLOCK if kind == "json" else "")
     for one in wanted:
         if one in own.names and one in folders:
             raise value_error("columns", f"one column {one!r} in {name}", "one in the file and one by its folder")
@@ -232,14 +235,14 @@ def _without_blanks(table: Any) -> Any:
 # -- streams -----------------------------------------------------------------------------------------------------------
 
 
-def _of_stream(arrow: Any, source: Any, wanted: list[str]) -> Part:
+def _of_stream(arrow: Any, source: Any, wanted: list[str], name: str = "source") -> Part:
     rows = source.num_rows if isinstance(source, arrow.Table | arrow.RecordBatch) else None
     if hasattr(source, "__arrow_c_stream__"):
         reader = arrow.RecordBatchReader.from_stream(source)
     else:
         reader = arrow.Table.from_batches([arrow.record_batch(source)]).to_reader()
-    _named(reader.schema.names, wanted, "source")
-    return Part("source", rows, lambda size: _joined(_tables(reader), wanted, size))
+    named(reader.schema.names, wanted, name)
+    return Part(name, rows, lambda size: _joined(_tables(reader), wanted, size))
 
 
 def _of_lazy(frame: Any, wanted: list[str], size: int) -> Iterator[Any]:

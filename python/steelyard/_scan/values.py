@@ -30,7 +30,8 @@ class Kinds:
     """What each column has held so far: ids of 5 in one part and "5" in another would be two clusters."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[str, str]] = {}
+        self.first: dict[str, tuple[str, str]] = {}
+        """For each column its kind, and the part in which that was seen first."""
 
     def check(self, batch: Batch, part: str) -> None:
         """Refuse a column whose kind differs from that of the first part."""
@@ -38,7 +39,7 @@ class Kinds:
             kind = _kind(batch[name])
             if kind is None:
                 continue
-            first, where = self._first.setdefault(name, (kind, part))
+            first, where = self.first.setdefault(name, (kind, part))
             if kind != first:
                 place = "" if where == part else f" of {where}"
                 raise value_error(f"column {name!r}", f"{first}, as in the first rows{place}", kind)

@@ -1,0 +1,238 @@
+"""Estimates over dask DataFrames and arrays: every partition becomes a state, and a tree of tasks merges them.
+
+What a call returns is lazy: ``.compute()``, ``dask.compute`` or a client of ``dask.distributed`` runs it, with the
+dashboard's progress. The result has the same bits for every number and order of partitions, on every scheduler, and
+where a worker is lost and its tasks run again. See ``docs/distributed.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dask.delayed import Delayed
+
+from .._engines import answer_of, job_of, states_of
+from .._options import Alternative, NanPolicy
+from .._state import State
+from ..calibration import ReliabilityState
+from ..errors import type_error, value_error
+from ..tokens import PerplexityState
+from ..uncertainty import EstimateState
+from ._graph import reduced
+from ._pieces import arguments_of, first_of, is_frame, pieces_of
+
+__all__ = ["estimate", "perplexity", "reliability", "scan"]
+
+
+def scan(source: Any, columns: Any, state: State | Mapping[str, State], *, by: str | None = None) -> Delayed:
+    """Add the partitions of a dask frame, or of dask arrays, to a state, as :func:`steelyard.scan` adds a table.
+
+    Every partition is added to an empty state of the same options, whose bytes a tree of tasks merges, eight at a time.
+    The state has the bits of one ``update`` with the whole table.
+
+    Parameters
+    ----------
+    source : dask DataFrame, or mapping from names to dask arrays or Series
+        Arrays have rows on their first axis, and equal numbers of blocks.
+    columns : str, tuple, list or mapping
+        Which columns the state is given, as in :func:`steelyard.scan`.
+    state : State, or mapping from names to states
+        States to which nothing has been added, such as :class:`~steelyard.uncertainty.EstimateState`; they are not
+        changed.
+    by : str, optional
+        A column of ids: a state for each of its values.
+
+    Returns
+    -------
+    Delayed
+        Of the state, or of a mapping of states; with ``by`` of a mapping from ids (whole numbers or texts) to these.
+
+    Raises
+    ------
+    TypeError, ValueError
+        At once for columns that the frame does not have. When it is computed, for a value that the state refuses, a
+        partition that lacks a column, and columns that hold numbers in one partition and texts in another: the message
+        names the column and the partition, counted from 0.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd, pandas as pd, steelyard as sy, steelyard.dask
+    >>> table = pd.DataFrame({"right": [1, 0, 1, 1, 0, 1], "user": ["ann", "ann", "bob", "cyd", "cyd", "dan"]})
+    >>> columns = {"x": "right", "clusters": "user"}
+    >>> lazy = sy.dask.scan(dd.from_pandas(table, npartitions=3), columns, sy.uncertainty.EstimateState())
+    >>> print(lazy.compute().compute())
+    0.67 [0.16, 0.96] (95 %, clustered Wilson, n = 6, 4 clusters)
+    """
+    job = job_of(columns, state, by)
+    return reduced(job, pieces_of(source, job.columns), states_of)
+
+
+def _answer(source: Any, state: State, by: Any, given: dict[str, Any]) -> Delayed:
+    """What a state computes from the columns or arrays that its arguments were given."""
+    table, columns = arguments_of(source, {**given, "by": by})
+    group = columns.pop("by", None)
+    job = job_of(columns, state, group)
+    return reduced(job, pieces_of(table, job.columns), answer_of)
+
+
+def estimate(
+    source: Any,
+    x: Any = None,
+    /,
+    *,
+    where: Any = None,
+    clusters: Any = None,
+    by: Any = None,
+    method: str | None = None,
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+) -> Delayed:
+    """Estimate a mean over all partitions, lazily.
+
+    It is ``EstimateState(...).update(x, where=, clusters=).compute()`` of the whole column, bit for bit: for 0/1 values
+    without clusters also :func:`steelyard.estimate` bit for bit, and otherwise up to the rounding of the sums there.
+
+    Parameters
+    ----------
+    source : dask DataFrame, or dask array or Series
+        With a DataFrame, the other arguments are names of its columns: ``estimate(df, "score", clusters="doc")``. With
+        an array or Series, which is then the data, they are arrays or Series of as many partitions: ``estimate(x,
+        clusters=ids)``.
+    x : str
+        The column of the values, beside a DataFrame; by position.
+    where, clusters, by
+        As in :func:`steelyard.estimate`.
+    method, nan_policy, confidence_level, alternative
+        As in :func:`steelyard.estimate`.
+
+    Returns
+    -------
+    Delayed
+        Of an Estimate; with ``by`` of one of many, named by the ids, with limits that hold for all groups at once in
+        its ``detail``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`scan`.
+
+    Examples
+    --------
+    >>> import dask.array as da, steelyard.dask
+    >>> lazy = steelyard.dask.estimate(da.from_array([1, 0, 1, 1, 0, 1, 1, 1], chunks=3))
+    >>> print(lazy.compute())
+    0.75 [0.41, 0.93] (95 %, Wilson, n = 8)
+    """
+    state = EstimateState(
+        method=method, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
+    )
+    given = {"x": first_of(source, x, "x"), "where": where, "clusters": clusters}
+    return _answer(source, state, by, given)
+
+
+def perplexity(
+    source: Any,
+    x: Any = None,
+    /,
+    *,
+    where: Any = None,
+    clusters: Any = None,
+    per: Any = None,
+    by: Any = None,
+    unit: Any = "perplexity",
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+) -> Delayed:
+    """Estimate a perplexity over all partitions, lazily, with the bits of :func:`steelyard.perplexity`.
+
+    Parameters
+    ----------
+    source, x
+        As in :func:`estimate`: NLL in nats, one per row, or an array ``[B, T]``.
+    where, per, by
+        Columns or arrays as in :func:`steelyard.perplexity`.
+    clusters
+        The document of each token. It is needed where ``x`` has one NLL per row: a partition is no document.
+    unit, nan_policy, confidence_level, alternative
+        As in :func:`steelyard.perplexity`.
+
+    Returns
+    -------
+    Delayed
+        Of an Estimate, as for :func:`estimate`.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd, pandas as pd, steelyard.dask
+    >>> tokens = pd.DataFrame({"nll": [2.0, 2.5, 1.0, 3.5, 2.0, 1.5], "doc": list("aabbcc")})
+    >>> frame = dd.from_pandas(tokens, npartitions=3)
+    >>> print(steelyard.dask.perplexity(frame, "nll", clusters="doc").compute())
+    8.0 [3.9, 16.5] (95 %, clustered t, n = 6, 3 clusters)
+    """
+    if clusters is None and not (hasattr(source, "chunks") and source.ndim > 1):
+        raise value_error("clusters", "the document of each token", "None", "a partition is not a document")
+    state = PerplexityState(
+        unit=unit, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
+    )
+    given = {"x": first_of(source, x, "x"), "where": where, "clusters": clusters, "per": per}
+    return _answer(source, state, by, given)
+
+
+def reliability(
+    source: Any,
+    probs: Any = None,
+    targets: Any = None,
+    /,
+    *,
+    where: Any = None,
+    weights: Any = None,
+    clusters: Any = None,
+    by: Any = None,
+    n_bins: int = 15,
+    classes: Any = None,
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+) -> Delayed:
+    """Compute a reliability diagram over all partitions, lazily, with the bits of :func:`steelyard.reliability`.
+
+    Parameters
+    ----------
+    source, probs, targets
+        A dask DataFrame and the names of two columns (for classes, a list of names of columns and a name), or two dask
+        arrays: ``reliability(probs, targets)``, of shapes ``[n]`` or ``[n, K]`` and ``[n]``.
+    where, weights, clusters, by
+        Columns or arrays as in :func:`steelyard.reliability`.
+    n_bins, classes, nan_policy, confidence_level, alternative
+        As in :func:`steelyard.reliability`.
+
+    Returns
+    -------
+    Delayed
+        Of a Reliability; with ``by`` of a dict of one for each group.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd, pandas as pd, steelyard.dask
+    >>> table = pd.DataFrame({"p": [0.9, 0.2, 0.8, 0.6], "right": [1, 0, 1, 0]})
+    >>> found = steelyard.dask.reliability(dd.from_pandas(table, npartitions=2), "p", "right", n_bins=5).compute()
+    >>> found.table["count"].tolist()
+    [0, 1, 0, 1, 2]
+    """
+    state = ReliabilityState(
+        n_bins, classes=classes, confidence_level=confidence_level, alternative=alternative, nan_policy=nan_policy
+    )
+    if not is_frame(source):  # two arrays
+        if targets is not None:
+            raise type_error("targets", "two arguments beside arrays, probs and targets", "three")
+        targets, probs = probs, None
+    if targets is None:
+        raise value_error("targets", "what came true: a column of source, or an array", "none")
+    given = {
+        "probs": first_of(source, probs, "probs"), "targets": targets, "where": where, "weights": weights,
+        "clusters": clusters,
+    }  # fmt: skip
+    return _answer(source, state, by, given)

@@ -1,0 +1,66 @@
+"""A small table with every kind of column, and what the calls on its arrays say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import steelyard as sy
+from steelyard.uncertainty import EstimateState
+
+N = 3000
+PARTITIONS = (1, 2, 7, 64)
+PAIRS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
+
+
+def table() -> pd.DataFrame:
+    """Scores, 0/1 answers, probabilities and NLL with documents, languages and a mask."""
+    rng = np.random.default_rng(17)
+    return pd.DataFrame({
+        "score": rng.normal(0.5, 0.2, N),
+        "before": rng.normal(0.45, 0.2, N),
+        "right": rng.integers(0, 2, N),
+        "wrong": rng.integers(0, 2, N),
+        "p": rng.uniform(size=N).astype(np.float32),
+        "nll": rng.exponential(size=N),
+        **{name: -rng.exponential(size=N) for name in PAIRS},
+        "bytes": rng.integers(1, 9, N),
+        "doc": [f"document {i}" for i in rng.integers(0, 120, N)],
+        "user": rng.integers(0, 40, N),
+        "lang": [("de", "en", "fr")[i] for i in rng.integers(0, 3, N)],
+        "counted": rng.random(N) < 0.9,
+    })  # fmt: skip
+
+
+TABLE = table()
+SHUFFLED = TABLE.sample(frac=1, random_state=3).reset_index(drop=True)
+
+# By the name of a call: the function of an engine, its arguments, and the answer for the arrays of the whole table.
+CALLS: dict[str, tuple[str, tuple[str, ...], dict[str, Any], Any]] = {
+    "clustered mean": (
+        "estimate", ("score",), {"clusters": "doc", "where": "counted"},
+        EstimateState().update(TABLE.score, clusters=TABLE.doc, where=TABLE.counted).compute(),
+    ),
+    "shares by group": (
+        "estimate", ("right",), {"by": "lang", "where": "counted"},
+        sy.estimate(TABLE.right, by=TABLE.lang, where=TABLE.counted),
+    ),
+    "perplexity": (
+        "perplexity", ("nll",), {"clusters": "doc", "per": "bytes", "unit": "bits"},
+        sy.perplexity(TABLE.nll, clusters=TABLE.doc, per=TABLE["bytes"], unit="bits"),
+    ),
+    "perplexity by group": (
+        "perplexity", ("nll",), {"clusters": "user", "by": "lang"},
+        sy.perplexity(TABLE.nll, clusters=TABLE.user, by=TABLE.lang),
+    ),
+    "reliability": (
+        "reliability", ("p", "right"), {"clusters": "user", "n_bins": 10},
+        sy.reliability(TABLE.p, TABLE.right, clusters=TABLE.user, n_bins=10),
+    ),
+    "reliability by group": (
+        "reliability", ("p", "right"), {"by": "lang", "where": "counted"},
+        sy.reliability(TABLE.p, TABLE.right, by=TABLE.lang, where=TABLE.counted),
+    ),
+}  # fmt: skip
