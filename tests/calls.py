@@ -906,6 +906,19 @@ def _(n: int) -> Any:
     return [-uniform(n, i) for i in range(4)], spread_ids(n)
 
 
+def _paired_of(d: Any) -> Any:
+    state = sy.uncertainty.CompareState().update(d[0], d[1], clusters=d[2])
+    merged = state.copy().merge(state)
+    merged.compute()
+    return sy.uncertainty.CompareState.from_bytes(merged.to_bytes())
+
+
+@row("CompareState", "uncertainty.CompareState", "CompareState.update", "CompareState.merge", "CompareState.copy",
+     "CompareState.compute", "CompareState.to_bytes", "CompareState.from_bytes", call=_paired_of)  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n), uniform(n, 1), spread_ids(n)
+
+
 @row("preference.kl", "preference.kl", call=lambda d: sy.preference.kl(*d))
 def _(n: int) -> Any:
     return [-uniform(n, i) for i in range(2)]

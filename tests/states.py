@@ -10,12 +10,12 @@ from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
 from steelyard.preference import PreferenceState
 from steelyard.tokens import PerplexityState, TokenState
-from steelyard.uncertainty import ConfidenceSequenceState, EstimateState
+from steelyard.uncertainty import CompareState, ConfidenceSequenceState, EstimateState
 
 KINDS: dict[Any, int] = {PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4}
 KINDS[ConfidenceSequenceState] = 7
 # States of several of the core's, whose bytes the face writes.
-OF_SEVERAL: dict[Any, int] = {TokenState: 5, PreferenceState: 6}
+OF_SEVERAL: dict[Any, int] = {TokenState: 5, PreferenceState: 6, CompareState: 9}
 HEADER, CHECKSUM = 8, 4
 
 

@@ -23,7 +23,7 @@ from steelyard.preference import PreferenceState
 from steelyard.records import read
 from steelyard.report import build
 from steelyard.tokens import KLBase, PerplexityState, TokenScores, TokenState
-from steelyard.uncertainty import ConfidenceSequenceState, EstimateState
+from steelyard.uncertainty import CompareState, ConfidenceSequenceState, EstimateState
 
 N = 12
 X = np.arange(N) / 16 + 0.1
@@ -217,6 +217,14 @@ CALLS = [
         lambda **options: EstimateState().update(**options).compute(),
         {"x": X, "where": KEEP, "clusters": [1, 2] * 6, "progress": False},
     ),
+    Call("CompareState", CompareState, {"method": "tango", "test": "exact", "nan_policy": "omit", "higher_is_better": False, **INTERVAL}),
+    Call(
+        "CompareState.update",
+        lambda **options: CompareState().update(**options).compute(),
+        {"new": X, "baseline": X[::-1], "where": [True] * len(X), "clusters": ["a", "b", "c"] * 4, "progress": False},
+    ),
+    Call("CompareState.merge", lambda other: CompareState().merge(other), {"other": CompareState()}),
+    Call("CompareState.from_bytes", CompareState.from_bytes, {"data": CompareState().to_bytes()}),
     Call("EstimateState.merge", lambda other: EstimateState().merge(other), {"other": EstimateState()}),
     Call(
         "ConfidenceSequenceState",
@@ -528,6 +536,7 @@ def test_an_exception_of_progress_is_the_callers_and_changes_nothing() -> None:
         (PerplexityState().update(X.reshape(3, 4)), (X.reshape(3, 4),)),
         (EstimateState().update(X), (X,)),
         (ConfidenceSequenceState().update(KEEP), (KEEP,)),
+        (CompareState().update(X, X[::-1]), (X, X)),
     ]
     for state, data in updates:
         before = state.to_bytes()

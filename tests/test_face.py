@@ -42,6 +42,7 @@ ROOMS = {
     },
     "calibration": {"Reliability", "ReliabilityState"},
     "uncertainty": {
+        "CompareState",
         "Comparison",
         "Ranking",
         "BootstrapEstimate",

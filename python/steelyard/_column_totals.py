@@ -24,13 +24,13 @@ from ._clusters import Names
 from ._progress import OnProgress
 from .errors import value_error
 
-__all__ = ["ColumnTotals", "PairTotals", "Sizes", "TokenTotals"]
+__all__ = ["ColumnTotals", "PairTotals", "PairedTotals", "Sizes", "TokenTotals"]
 
 Parts = tuple[_core.EstimateTotals, ...]
 
 MAGIC, LAYOUT = b"SYST", 1
 # The states of several columns by the number that stands in their bytes; those of the core have the numbers below.
-KINDS = {5: "TokenState", 6: "PreferenceState"}
+KINDS = {5: "TokenState", 6: "PreferenceState", 9: "CompareState"}
 HEAD, COUNT, LENGTH, CHECKSUM = (struct.Struct(form) for form in ("<4sBBH", "<I", "<Q", "<I"))
 SHORTEST = HEAD.size + 2 * COUNT.size + CHECKSUM.size
 # Bytes added to a checksum at once: a few milliseconds.
@@ -52,6 +52,8 @@ class ColumnTotals:
     KIND: ClassVar[int]
     CLUSTERED: ClassVar[bool]
     """Whether the rows are always in clusters."""
+    ALONE: ClassVar[bool] = False
+    """Whether the first column alone is kept by clusters."""
 
     def __init__(self, columns: int) -> None:
         self._parts: Parts = tuple(_core.EstimateTotals() for _ in range(columns))
@@ -75,8 +77,9 @@ class ColumnTotals:
 
         def add(parts: Parts) -> None:
             for at, (part, values) in enumerate(zip(parts, columns, strict=True)):
+                of = (None, None) if at and self.ALONE else (codes, names)
                 part.update(
-                    values, codes=codes, names=names, excluded=excluded, nan=nan,
+                    values, codes=of[0], names=of[1], excluded=excluded, nan=nan,
                     progress=None if progress is None else _share(progress, at, len(parts)),
                 )  # fmt: skip
 
@@ -141,7 +144,9 @@ class ColumnTotals:
         if len(written) != count or not count:
             raise _malformed()
         found = [_core.EstimateTotals.from_bytes(part) for part in written]
-        if any(own for _, own in found) or not _in_step([part for part, _ in found], clustered=cls.CLUSTERED):
+        if any(own for _, own in found) or not _in_step(
+            [part for part, _ in found], clustered=cls.CLUSTERED, alone=cls.ALONE
+        ):
             raise value_error("data", "columns of the same rows", "others")
         return cls._of(tuple(part for part, _ in found)), config
 
@@ -158,6 +163,22 @@ class PairTotals(ColumnTotals):
 
     KIND = 6
     CLUSTERED = False
+
+
+class PairedTotals(ColumnTotals):
+    """The totals of a paired comparison: differences, both sides, and 0 or 1 for a win and for a loss of each row."""
+
+    KIND = 9
+    CLUSTERED = False
+    ALONE = True
+
+    def __init__(self, columns: int = 5) -> None:
+        super().__init__(columns)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the rows are in clusters."""
+        return self._parts[0].clustered()
 
 
 def _share(progress: Callable[[int, int], object], at: int, of: int) -> Callable[[int, int], object]:
@@ -210,12 +231,15 @@ def _malformed() -> ValueError:
     return value_error("data", "rows that fill the state", "counts that disagree with its length")
 
 
-def _in_step(parts: Sequence[_core.EstimateTotals], *, clustered: bool) -> bool:
+def _in_step(parts: Sequence[_core.EstimateTotals], *, clustered: bool, alone: bool) -> bool:
     """Whether all columns are of the same rows, in the same clusters."""
     first = parts[0]
     size, sizes = first.size(), first.cluster_sums(0.0)[1]
     if clustered and size["values"] and not first.clustered():
         return False
+    if alone:
+        counts = [{**part.size(), "clusters": 0} for part in parts]
+        return all(one == counts[0] for one in counts) and not any(part.clustered() for part in parts[1:])
     for part in parts[1:]:
         if part.size() != size or not np.array_equal(part.cluster_sums(0.0)[1], sizes):
             return False

@@ -24,4 +24,5 @@ if [ "$(cat "$TREE/.unpacked" 2>/dev/null || true)" != "$TREE" ]; then
     done
     echo "$TREE" >"$TREE/.unpacked"
 fi
-dirname "$(dirname "$(realpath "$TREE"/usr/lib/jvm/*/bin/java)")" | head -1
+java=$(realpath "$TREE"/usr/lib/jvm/*/bin/java | head -1)
+dirname "$(dirname "$java")"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import steelyard as sy
-from steelyard.uncertainty import EstimateState
+from steelyard.uncertainty import CompareState, EstimateState
 
 N = 3000
 PARTITIONS = (1, 2, 7, 64)
@@ -54,6 +54,14 @@ CALLS: dict[str, tuple[str, tuple[str, ...], dict[str, Any], Any]] = {
     "perplexity by group": (
         "perplexity", ("nll",), {"clusters": "user", "by": "lang"},
         sy.perplexity(TABLE.nll, clusters=TABLE.user, by=TABLE.lang),
+    ),
+    "comparison": (
+        "compare", ("right", "wrong"), {"where": "counted", "by": "lang"},
+        sy.compare(TABLE.right, baseline=TABLE.wrong, where=TABLE.counted, by=TABLE.lang),
+    ),
+    "graded comparison": (
+        "compare", ("score", "before"), {"clusters": "doc"},
+        CompareState().update(TABLE.score, TABLE.before, clusters=TABLE.doc).compute(),
     ),
     "reliability": (
         "reliability", ("p", "right"), {"clusters": "user", "n_bins": 10},

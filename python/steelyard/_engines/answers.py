@@ -54,6 +54,9 @@ def answer_of(job: Job, shares: Iterable[bytes]) -> Any:
     present = {key: share.groups[key][1][0] for key in _in_order(share.groups) if share.groups[key][0]}
     if not present:
         raise nothing_counts("by", "row with a group", {"no group": share.nameless})
+    together = getattr(type(job.states[0]), "_together", None)
+    if together is not None:
+        return together({str(key): state for key, state in present.items()}, share.nameless)
     found = {str(key): _of_group(state, len(present), share.nameless) for key, state in present.items()}
     if all(isinstance(one, Estimate) for one in found.values()):
         return stack(list(found.values()), tuple(found))

@@ -16,13 +16,13 @@ from .._engines import answer_of, job_of, states_of
 from .._options import Alternative, NanPolicy
 from .._state import State
 from ..calibration import ReliabilityState
-from ..errors import type_error, value_error
+from ..errors import value_error
 from ..tokens import PerplexityState
-from ..uncertainty import EstimateState
+from ..uncertainty import CompareState, EstimateState
 from ._graph import reduced
-from ._pieces import arguments_of, first_of, is_frame, pieces_of
+from ._pieces import arguments_of, first_of, pieces_of, two_of
 
-__all__ = ["estimate", "perplexity", "reliability", "scan"]
+__all__ = ["compare", "estimate", "perplexity", "reliability", "scan"]
 
 
 def scan(source: Any, columns: Any, state: State | Mapping[str, State], *, by: str | None = None) -> Delayed:
@@ -132,6 +132,58 @@ def estimate(
     return _answer(source, state, by, given)
 
 
+def compare(
+    source: Any,
+    new: Any = None,
+    baseline: Any = None,
+    /,
+    *,
+    where: Any = None,
+    clusters: Any = None,
+    by: Any = None,
+    method: str | None = None,
+    test: str | None = None,
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+    higher_is_better: bool = True,
+) -> Delayed:
+    """Compare two columns of all partitions with each other, lazily: paired, as :func:`steelyard.compare` does.
+
+    For 0/1 answers without clusters it is that comparison, bit for bit. For graded scores, and with clusters, the
+    difference, its interval, wins, losses and the verdict are the same; p is Student's in place of the sign flips',
+    which need every difference (see :class:`steelyard.uncertainty.CompareState`).
+
+    Parameters
+    ----------
+    source, new, baseline
+        A dask DataFrame and the names of two columns, or two dask arrays or Series: ``compare(new, baseline)``.
+    where, clusters, by
+        Columns or arrays as in :func:`steelyard.compare`.
+    method, test, nan_policy, confidence_level, alternative, higher_is_better
+        As in :class:`steelyard.uncertainty.CompareState`.
+
+    Returns
+    -------
+    Delayed
+        Of a Comparison; with ``by`` of one that compares in each group, with Holm's p-values.
+
+    Examples
+    --------
+    >>> import dask.array as da, steelyard.dask
+    >>> new, base = (da.from_array(x, chunks=3) for x in ([1, 1, 0, 1, 1, 1, 0, 1], [0, 1, 0, 0, 1, 0, 1, 0]))
+    >>> print(steelyard.dask.compare(new, base).compute())
+    new - baseline: 0.4 [-0.1, 0.7] (95 %, Tango, n = 8)
+      p = 0.219 (McNemar mid-p), 4 wins, 1 losses, 3 ties
+    """
+    state = CompareState(
+        method=method, test=test, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative,
+        higher_is_better=higher_is_better,
+    )  # fmt: skip
+    new, baseline = two_of(source, (new, baseline), ("new", "baseline"))
+    return _answer(source, state, by, {"new": new, "baseline": baseline, "where": where, "clusters": clusters})
+
+
 def perplexity(
     source: Any,
     x: Any = None,
@@ -225,14 +277,6 @@ def reliability(
     state = ReliabilityState(
         n_bins, classes=classes, confidence_level=confidence_level, alternative=alternative, nan_policy=nan_policy
     )
-    if not is_frame(source):  # two arrays
-        if targets is not None:
-            raise type_error("targets", "two arguments beside arrays, probs and targets", "three")
-        targets, probs = probs, None
-    if targets is None:
-        raise value_error("targets", "what came true: a column of source, or an array", "none")
-    given = {
-        "probs": first_of(source, probs, "probs"), "targets": targets, "where": where, "weights": weights,
-        "clusters": clusters,
-    }  # fmt: skip
+    probs, targets = two_of(source, (probs, targets), ("probs", "targets"))
+    given = {"probs": probs, "targets": targets, "where": where, "weights": weights, "clusters": clusters}
     return _answer(source, state, by, given)

@@ -13,7 +13,7 @@ from dask.delayed import Delayed
 from .._scan.parts import named
 from ..errors import shown, type_error, value_error
 
-__all__ = ["Pieces", "arguments_of", "first_of", "is_frame", "pieces_of"]
+__all__ = ["Pieces", "arguments_of", "first_of", "pieces_of", "two_of"]
 
 ARRAYS = "dask arrays or columns of one length and partition"
 
@@ -42,6 +42,19 @@ def first_of(source: Any, column: Any, name: str) -> Any:
     if column is not None:
         raise type_error(name, "none beside an array, which is the data itself", shown(column))
     return source
+
+
+def two_of(source: Any, given: tuple[Any, Any], names: tuple[str, str]) -> tuple[Any, Any]:
+    """The two first arguments: two columns of a frame, or two arrays, of which the first stands in its place."""
+    first, second = given
+    if not is_frame(source):
+        if second is not None:
+            raise type_error(names[1], f"two arguments beside arrays, {' and '.join(names)}", "three")
+        first, second = None, first
+    found = first_of(source, first, names[0])
+    if second is None:
+        raise value_error(names[1], "the name of a column of the frame, or an array beside arrays", "none")
+    return found, second
 
 
 def arguments_of(source: Any, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

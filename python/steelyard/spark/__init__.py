@@ -17,10 +17,10 @@ from .._state import State
 from ..calibration import Reliability, ReliabilityState
 from ..errors import value_error
 from ..tokens import PerplexityState
-from ..uncertainty import EstimateState
+from ..uncertainty import CompareState, Comparison, EstimateState
 from ._rounds import reduced
 
-__all__ = ["estimate", "perplexity", "reliability", "scan"]
+__all__ = ["compare", "estimate", "perplexity", "reliability", "scan"]
 
 
 def scan(
@@ -127,6 +127,62 @@ def estimate(
     )
     given = {"x": x, "where": where, "clusters": clusters}
     found: Estimate = _answer(source, state, by, depth, given)
+    return found
+
+
+def compare(
+    source: Any,
+    new: str,
+    baseline: str,
+    /,
+    *,
+    where: str | None = None,
+    clusters: str | None = None,
+    by: str | None = None,
+    method: str | None = None,
+    test: str | None = None,
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+    higher_is_better: bool = True,
+    depth: int = 2,
+) -> Comparison:
+    """Compare two columns of all partitions with each other: paired, as :func:`steelyard.compare` does.
+
+    For 0/1 answers without clusters it is that comparison, bit for bit. For graded scores, and with clusters, the
+    difference, its interval, wins, losses and the verdict are the same; p is Student's in place of the sign flips',
+    which need every difference (see :class:`steelyard.uncertainty.CompareState`).
+
+    Parameters
+    ----------
+    source : Spark DataFrame
+        The other arguments are names of its columns.
+    new, baseline : str
+        The columns of scores; by position.
+    where, clusters, by : str, optional
+        Columns as in :func:`steelyard.compare`.
+    method, test, nan_policy, confidence_level, alternative, higher_is_better
+        As in :class:`steelyard.uncertainty.CompareState`.
+    depth
+        As in :func:`scan`.
+
+    Returns
+    -------
+    Comparison
+        With ``by`` one that compares in each group, with Holm's p-values.
+
+    Examples
+    --------
+    >>> print(sy.spark.compare(table, "right", "before"))
+    new - baseline: 0.2 [-0.3, 0.6] (95 %, Tango, n = 6)
+      p = 0.5 (McNemar mid-p), 1 wins, 0 losses, 5 ties
+    """
+    state = CompareState(
+        method=method, test=test, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative,
+        higher_is_better=higher_is_better,
+    )  # fmt: skip
+    given = {"new": new, "baseline": baseline, "where": where, "clusters": clusters}
+    found: Comparison = _answer(source, state, by, depth, given)
     return found
 
 

@@ -5,6 +5,7 @@ from .blocks import blocks
 from .bootstrap import BootstrapEstimate, bootstrap
 from .calibration_error import ece
 from .compare import compare
+from .compare_state import CompareState
 from .comparison import Comparison
 from .krippendorff import krippendorff_alpha
 from .mean import estimate
@@ -22,6 +23,7 @@ from .state import EstimateState
 
 __all__ = [
     "BootstrapEstimate",
+    "CompareState",
     "Comparison",
     "ConfidenceSequenceState",
     "EstimateState",

@@ -20,8 +20,9 @@ from ..errors import value_error
 from ._answers import Asked
 from ._judged import alone, estimate_of, refuse_designs, scores_of, summaries, variance_of
 from ._paired import paired
+from ._student import student_p
 from ._tuned import Labelled, Tuned, labelled, tuned
-from .comparison import LEAST, Pair
+from .comparison import Pair
 
 __all__ = ["judged_pair"]
 
@@ -109,9 +110,4 @@ def _half_labelled(new: Array, base: Array, part: Labelled) -> dict[str, float]:
 
 def _p(found: Tuned, variance: float, confidence: Confidence) -> float:
     """The p-value of the hypothesis that the mean difference is 0, by Student's t."""
-    t = found.value / float(np.sqrt(variance))
-    if confidence.alternative == "two-sided":
-        p = 2.0 * _core.t_sf(abs(t), found.df)
-    else:
-        p = _core.t_sf(t if confidence.alternative == "greater" else -t, found.df)
-    return max(min(p, 1.0), LEAST)
+    return student_p(found.value / float(np.sqrt(variance)), found.df, confidence)

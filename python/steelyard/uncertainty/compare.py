@@ -9,7 +9,6 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _intervals
 from .._arrays import aligned
 from .._columns import columns, frame, one_column
 from .._groups import groups
@@ -21,6 +20,7 @@ from .._strata import Average, stratum_ids
 from ..errors import keyword, type_error, value_error
 from ._answers import Asked, asked_of
 from ._compare_checks import check_adjustment, check_for_judge, check_for_ranks, no_groups
+from ._comparisons import comparison_of
 from ._differences import COMPARED, LOWER_IS_BETTER, baseline_of, compared
 from ._joint import JOINT, joint
 from ._judged_pairs import judged_pair
@@ -368,7 +368,7 @@ def compare(
     names, on_progress = found.names, reporter(progress)
     count = len(names) if names is not None else (np.shape(models)[1] if found.many else 1)
     gathered = partial(
-        _gather, names=names, baseline=base_name, higher=higher_is_better, adjust=adjust, many=found.many
+        comparison_of, names=names, baseline=base_name, higher=higher_is_better, adjust=adjust, many=found.many
     )
     if not paired:
         no_groups("paired rows", "compare the rows of each group or stratum on their own", by=by, strata=strata)
@@ -454,7 +454,7 @@ def _other_than_means(
         pair, base_name, names = _with_judge(
             new, baseline, judge, selection, asked=asked, confidence=confidence, progress=progress
         )
-        return _gather([pair], names, base_name, higher=higher, adjust=adjust, many=names is not None)
+        return comparison_of([pair], names, base_name, higher=higher, adjust=adjust, many=names is not None)
     tokens = statistic == "perplexity"
     no_groups('statistic="mean"', f"compare the {'tokens' if tokens else 'rows'} of each group on their own", by=by)
     if not paired:
@@ -478,7 +478,7 @@ def _other_than_means(
         )
         for of in models.items()
     ]
-    return _gather(pairs, names, base_name, higher=higher, adjust=adjust, many=names is not None)
+    return comparison_of(pairs, names, base_name, higher=higher, adjust=adjust, many=names is not None)
 
 
 def _with_judge(
@@ -523,7 +523,7 @@ def _perplexities(
         log_ratio(name, scores, (base_label, base), confidence=confidence, problems=len(models), **of_tokens)
         for name, scores in models.items()
     ]
-    found = _gather(
+    found = comparison_of(
         pairs, names, base_name, higher=higher, adjust=adjust, many=names is not None,
     )  # fmt: skip
     return replace(found, ratio=ratio_of(found.difference))
@@ -552,37 +552,3 @@ def _split(new: Any, baseline: Any) -> tuple[Any, str | None, Array]:
     if not others:
         raise value_error("new", f"at least one model beside {baseline!r}", "none")
     return others, baseline, one_column(named[baseline], f"new[{baseline!r}]")
-
-
-def _gather(
-    pairs: list[Pair],
-    names: tuple[str, ...] | None,
-    baseline: str | None,
-    *,
-    higher: bool,
-    adjust: str | None,
-    many: bool,
-    paired: bool = True,
-    model: str | None = None,
-    joint: NDArray[np.float64] | None = None,
-) -> Comparison:
-    p = np.array([pair.p for pair in pairs], np.float64)
-    adjusted = p if adjust is None or joint is not None else _intervals.adjusted(p, adjust)
-    if joint is not None:
-        adjusted = np.maximum(p, joint)  # the p of another test may be the larger one
-    difference = _intervals.stack([pair.difference for pair in pairs], names) if many else pairs[0].difference
-
-    def one(values: NDArray[Any]) -> Any:
-        return values if many else values[0].item()
-
-    counts: dict[str, Any] = dict.fromkeys(("wins", "losses", "ties"))
-    if paired and pairs[0].wins is not None:
-        won, lost = (np.array([getattr(pair, side) for pair in pairs], np.int64) for side in ("wins", "losses"))
-        ties = np.array([pair.units or pair.difference.n for pair in pairs], np.int64) - won - lost
-        wins, losses = (won, lost) if higher else (lost, won)
-        counts = {"wins": one(wins), "losses": one(losses), "ties": one(ties)}
-    return Comparison(
-        difference=difference, p_value=one(p), p_adjusted=one(adjusted), **counts, names=names, baseline=baseline,
-        test=tuple(pair.test for pair in pairs) if many else pairs[0].test, higher_is_better=higher, paired=paired,
-        _shares=all(pair.shares for pair in pairs), _model=model,
-    )  # fmt: skip

@@ -73,19 +73,38 @@ def flipped(compared: Compared) -> dict[str, Array]:
 
 def differing(new: Array, base: Array, rows: Rows) -> dict[str, Array]:
     """The rows that count on which the scores differ by more than rounding, in the order of the data."""
-    relative, absolute = _coarser(new, base)
+    coarse = _coarser(new, base)
     parts: list[tuple[Array, ...]] = []
     for step in strides(len(new)):
         a, b = to_float64(new[step]), to_float64(base[step])
         difference = a - b
-        size = np.abs(difference)
-        differ = (size > max(relative, ROUNDING) * np.maximum(np.abs(a), np.abs(b))) & (size > absolute)
+        differ = _differ(a, b, difference, coarse)
         if rows.keep is not None:
             differ &= rows.keep[step]
         here = np.flatnonzero(differ)
         parts.append((here + step.start, a[here], b[here], difference[here]))
     names = ("index", "new", "baseline", "difference")
     return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+
+
+def apart(new: Array, base: Array) -> tuple[Array, Array]:
+    """The differences in float64, and where they are more than rounding."""
+    difference, differ = np.empty(len(new)), np.empty(len(new), np.bool_)
+    coarse = _coarser(new, base)
+    for step in strides(len(new)):
+        a, b = to_float64(new[step]), to_float64(base[step])
+        with np.errstate(over="ignore"):
+            difference[step] = a - b
+        differ[step] = _differ(a, b, difference[step], coarse)
+    return difference, differ
+
+
+def _differ(a: Array, b: Array, difference: Array, coarse: tuple[float, float]) -> Array:
+    """Where scores differ by more than rounding."""
+    relative, absolute = coarse
+    size = np.abs(difference)
+    found: Array = (size > max(relative, ROUNDING) * np.maximum(np.abs(a), np.abs(b))) & (size > absolute)
+    return found
 
 
 def _coarser(new: Array, base: Array) -> tuple[float, float]:

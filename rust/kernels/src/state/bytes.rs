@@ -20,8 +20,9 @@ const CRC_STRIDE: usize = 1 << 19;
 /// The length of the shortest state: header, two counts, checksum.
 const SHORTEST: usize = HEADER + 4 + 4 + CRC;
 
-/// The kind of a state. The numbers stand in saved bytes and never change. 5 and 6 are those of a `TokenState` and of a
-/// `PreferenceState`, whose bytes the Python face writes around those of their columns, which are of the kind `Estimate`.
+/// The kind of a state. The numbers stand in saved bytes and never change. 5, 6 and 9 are those of a `TokenState`, a
+/// `PreferenceState` and a `CompareState`, whose bytes the Python face writes around those of their columns, which are
+/// of the kind `Estimate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
