@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import re
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,3 +125,100 @@ def test_a_state_with_data_is_no_beginning() -> None:
         job_of("x", EstimateState().update([1.0]))
     with pytest.raises(TypeError, match="by: expected the name of a column; got int 3"):
         job_of("x", EstimateState(), 3)
+
+
+# -- the page's code for Ray and MPI, on processes of our own ------------------------------------------------------------
+
+FENCE = re.compile(r"^```python\n(?!>>> )(.*?)^```$", re.DOTALL | re.MULTILINE)
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "distributed.md"
+
+
+def code() -> dict[str, Any]:
+    """What the page defines for engines that carry bytes."""
+    names: dict[str, Any] = {}
+    for text in FENCE.findall(PAGE.read_text("utf-8")):
+        exec(text, names)
+    return names
+
+
+def call(name: str, *args: Any) -> Any:
+    """Call a function of the page, in whatever process this runs in."""
+    return code()[name](*args)
+
+
+class Ray:
+    """Ray's two calls that the page makes: tasks run in processes, and take results of others that may still be to come."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self.pool = pool
+
+    def remote(self, function: Callable[..., Any]) -> Any:
+        pool = self.pool
+
+        class Remote:
+            @staticmethod
+            def remote(*args: Any) -> Future[Any]:
+                given = [arg.result() if isinstance(arg, Future) else arg for arg in args]
+                return pool.submit(call, function.__name__, *given)
+
+        return Remote
+
+    @staticmethod
+    def get(future: Future[Any]) -> Any:
+        return future.result()
+
+
+class Comm:
+    """A communicator of mpi4py: rank and size, and the reduction of one object from each process."""
+
+    def __init__(self, rank: int, size: int, queue: Any) -> None:
+        self.rank, self.size, self.queue = rank, size, queue
+
+    def Get_rank(self) -> int:
+        return self.rank
+
+    def Get_size(self) -> int:
+        return self.size
+
+    def reduce(self, mine: Any, op: Callable[[Any, Any], Any], root: int) -> Any:
+        if self.rank != root:
+            self.queue.put(mine)
+            return None
+        return reduce(op, [self.queue.get(timeout=60) for _ in range(self.size - 1)], mine)
+
+
+def rank_of_mpi(rank: int, size: int, queue: Any, paths: list[str], answer: Any) -> None:
+    found = call("estimate_on_mpi", Comm(rank, size, queue), paths)
+    answer.put((rank, found))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow comes with the cli extra")
+    import pyarrow.parquet
+
+    paths = []
+    for at, part in enumerate(cut(5)):
+        paths.append(str(tmp_path / f"{at}.parquet"))
+        pyarrow.parquet.write_table(pa.table({"score": part["x"], "doc": part["user"]}), paths[-1])
+    return paths
+
+
+WANT = EstimateState().update(TABLE["x"], clusters=TABLE["user"]).compute()
+
+
+def test_the_sketch_for_ray(files: list[str]) -> None:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        assert code()["estimate_on_ray"](Ray(pool), files) == WANT
+
+
+def test_the_sketch_for_mpi(files: list[str]) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    queue, answer = spawn.Queue(), spawn.Queue()
+    ranks = [spawn.Process(target=rank_of_mpi, args=(rank, 3, queue, files, answer)) for rank in range(3)]
+    for process in ranks:
+        process.start()
+    found = dict(answer.get(timeout=60) for _ in ranks)
+    for process in ranks:
+        process.join()
+    assert found == {0: WANT, 1: None, 2: None}

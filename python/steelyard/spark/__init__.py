@@ -174,7 +174,7 @@ def compare(
     Examples
     --------
     >>> print(sy.spark.compare(table, "right", "before"))
-    new - baseline: 0.2 [-0.3, 0.6] (95 %, Tango, n = 6)
+    new - baseline: 0.17 [-0.29, 0.56] (95 %, Tango, n = 6)
       p = 0.5 (McNemar mid-p), 1 wins, 0 losses, 5 ties
     """
     state = CompareState(
@@ -280,7 +280,7 @@ def reliability(
     Examples
     --------
     >>> sy.spark.reliability(predictions, "p", "right", n_bins=5).table["count"].tolist()
-    [0, 1, 0, 1, 2]
+    [1, 0, 1, 1, 1]
     """
     state = ReliabilityState(
         n_bins, classes=classes, confidence_level=confidence_level, alternative=alternative, nan_policy=nan_policy

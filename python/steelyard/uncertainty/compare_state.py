@@ -107,7 +107,7 @@ class CompareState(State):
     >>> first = sy.uncertainty.CompareState().update([1, 1, 0, 1, 1], [0, 1, 0, 0, 1])
     >>> rest = sy.uncertainty.CompareState().update([1, 0, 1], [0, 1, 0])
     >>> print((first + rest).compute())
-    new - baseline: 0.4 [-0.1, 0.7] (95 %, Tango, n = 8)
+    new - baseline: 0.38 [-0.18, 0.74] (95 %, Tango, n = 8)
       p = 0.219 (McNemar mid-p), 4 wins, 1 losses, 3 ties
     >>> graded = sy.uncertainty.CompareState().update([0.9, 0.7, 0.8, 0.4], [0.5, 0.6, 0.8, 0.1], clusters=[1, 1, 2, 3])
     >>> graded.compute().test
