@@ -35,7 +35,7 @@ def answer(frame: Any, name: str, **more: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("partitions", "names"),
-    [(1, FEW), (2, FEW), (7, list(CALLS)), (64, ["clustered mean"])],
+    [(1, FEW[:1]), (2, FEW), (7, list(CALLS)), (64, FEW[:1])],
     ids=map(str, PARTITIONS),
 )
 def test_every_number_of_partitions_gives_the_bits_of_one_process(

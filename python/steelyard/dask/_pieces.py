@@ -36,7 +36,7 @@ def first_of(source: Any, column: Any, name: str) -> Any:
         if column is None:
             raise value_error(name, "the name of a column of the frame", "none")
         return column
-    if not isinstance(source, Array | Series):
+    if not isinstance(source, Array | Series | tuple):
         got = f"{type(source).__module__.partition('.')[0]} {type(source).__name__}"
         raise type_error("source", "a dask DataFrame, array or Series", got)
     if column is not None:

@@ -48,6 +48,16 @@ def _check_finite(column: Array, name: str, rows: Rows) -> None:
             raise _intervals.not_finite(column, found["bad"], name, rows)
 
 
+def _columns(new: Array, base: Array) -> list[Array]:
+    """The differences, both sides, and 1 for each win and for each loss."""
+    difference, wins, losses = (np.empty(len(new)) for _ in range(3))
+    for step, values in apart(new, base):
+        if not np.isfinite(values).all():
+            raise _intervals.too_large(WHAT, "differences beyond float64")
+        difference[step], wins[step], losses[step] = values, values > 0.0, values < 0.0
+    return [difference, _number(new), _number(base), wins, losses]
+
+
 class _Read(NamedTuple):
     """The totals of a state: the moments of the differences and of both sides, and who is larger how often."""
 
@@ -164,15 +174,8 @@ class CompareState(State):
         a, b = (rows.of(column) for column in scores)
         for name, column in (("new", a), ("baseline", b)):
             _check_finite(column, name, rows)
-        difference, differ = apart(a, b)
-        if not np.isfinite(difference).all():
-            raise _intervals.too_large(WHAT, "differences beyond float64")
-        columns = [
-            np.where(differ, difference, 0.0), _number(a), _number(b), _number(differ & (difference > 0.0)),
-            _number(differ & (difference < 0.0)),
-        ]  # fmt: skip
         self._totals.update(
-            columns, codes, names, excluded=rows.left_out.get("where", 0), nan=rows.left_out.get("nan", 0),
+            _columns(a, b), codes, names, excluded=rows.left_out.get("where", 0), nan=rows.left_out.get("nan", 0),
             progress=reporter(progress),
         )  # fmt: skip
         return self

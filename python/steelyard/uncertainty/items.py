@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,16 +87,14 @@ def differing(new: Array, base: Array, rows: Rows) -> dict[str, Array]:
     return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
-def apart(new: Array, base: Array) -> tuple[Array, Array]:
-    """The differences in float64, and where they are more than rounding."""
-    difference, differ = np.empty(len(new)), np.empty(len(new), np.bool_)
+def apart(new: Array, base: Array) -> Iterator[tuple[slice, Array]]:
+    """The differences of some rows at a time, in float64; those that are rounding alone are 0."""
     coarse = _coarser(new, base)
     for step in strides(len(new)):
         a, b = to_float64(new[step]), to_float64(base[step])
         with np.errstate(over="ignore"):
-            difference[step] = a - b
-        differ[step] = _differ(a, b, difference[step], coarse)
-    return difference, differ
+            difference = a - b
+        yield step, np.where(_differ(a, b, difference, coarse), difference, 0.0)
 
 
 def _differ(a: Array, b: Array, difference: Array, coarse: tuple[float, float]) -> Array:
