@@ -304,6 +304,109 @@ def _(n: int) -> Any:
     return values(n // 8)
 
 
+@row(
+    "EstimateState.update: a slope", "EstimateState.update",
+    call=lambda d: sy.uncertainty.EstimateState("slope").update(d),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n // 8), uniform(n // 8)
+
+
+@row(
+    "EstimateState.update: a ratio by clusters", "EstimateState.update",
+    call=lambda d: sy.uncertainty.EstimateState("ratio").update(d, clusters=np.arange(len(d[0]))),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n // 8), uniform(n // 8)
+
+
+@row("EstimateState.compute: a ratio", "EstimateState.compute", call=lambda s: (s.compute(), s.to_bytes(), s + s))
+def _(n: int) -> Any:
+    data = uniform(n // 16), uniform(n // 16)
+    return sy.uncertainty.EstimateState("ratio").update(data, clusters=np.arange(n // 16))
+
+
+def replicates(n: int) -> Any:
+    """A state of as many replicates, of few rows."""
+    return sy.uncertainty.BootstrapState(n_resamples=min(n, 2**20)).update(uniform(100), first_row=0)
+
+
+@row(
+    "BootstrapState.update", "BootstrapState.update", "uncertainty.BootstrapState",
+    call=lambda x: sy.uncertainty.BootstrapState(n_resamples=300).update(x, first_row=0),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n // 16)
+
+
+@row("BootstrapState.update: by texts", "BootstrapState.update",
+     call=lambda d: sy.uncertainty.BootstrapState(n_resamples=100).update(d[0], clusters=d[1]))  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n // 16), texts(n // 16)
+
+
+@row("BootstrapState.merge", "BootstrapState.merge", call=lambda d: d[0].merge(d[1]) + d[1])
+def _(n: int) -> Any:
+    return replicates(n // 16), replicates(n // 16)
+
+
+@row("BootstrapState.compute", "BootstrapState.compute", call=lambda s: s.compute())
+def _(n: int) -> Any:
+    return replicates(n // 16)
+
+
+@row("BootstrapState.to_bytes", "BootstrapState.to_bytes", call=lambda s: s.to_bytes())
+def _(n: int) -> Any:
+    return replicates(n // 16)
+
+
+@row("BootstrapState.from_bytes", "BootstrapState.from_bytes", call=sy.uncertainty.BootstrapState.from_bytes)
+def _(n: int) -> Any:
+    return replicates(n // 16).to_bytes()
+
+
+@row("BootstrapState.copy", "BootstrapState.copy", call=lambda s: (s.copy(), s == s.copy(), repr(s)))
+def _(n: int) -> Any:
+    return replicates(n // 16)
+
+
+@row("QuantileState.update", "QuantileState.update", "uncertainty.QuantileState",
+     call=lambda x: sy.uncertainty.QuantileState().update(x))  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n // 8)
+
+
+def anything(n: int, seed: int = 0) -> Any:
+    """A state of as many bins as there can be of so many values."""
+    bits = np.random.default_rng(seed).integers(0, 2**64, n, dtype=np.uint64).view(np.float64)
+    return sy.uncertainty.QuantileState().update(np.where(np.isfinite(bits), bits, 0.0))
+
+
+@row("QuantileState.merge", "QuantileState.merge", call=lambda d: d[0].merge(d[1]) + d[1])
+def _(n: int) -> Any:
+    return anything(n // 8), anything(n // 8, 1)
+
+
+@row("QuantileState.compute", "QuantileState.compute", call=lambda s: s.compute())
+def _(n: int) -> Any:
+    return anything(n // 8)
+
+
+@row("QuantileState.to_bytes", "QuantileState.to_bytes", call=lambda s: s.to_bytes())
+def _(n: int) -> Any:
+    return anything(n // 8)
+
+
+@row("QuantileState.from_bytes", "QuantileState.from_bytes", call=sy.uncertainty.QuantileState.from_bytes)
+def _(n: int) -> Any:
+    return anything(n // 8).to_bytes()
+
+
+@row("QuantileState.copy", "QuantileState.copy", call=lambda s: (s.copy(), s == s.copy(), repr(s)))
+def _(n: int) -> Any:
+    return anything(n // 8)
+
+
 @row("PerplexityState.merge", "PerplexityState.merge", call=lambda d: d[0].merge(d[1]))
 def _(n: int) -> Any:
     return totals(n // 4), totals(n // 4, n // 8)

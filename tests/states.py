@@ -10,10 +10,18 @@ from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
 from steelyard.preference import PreferenceState
 from steelyard.tokens import PerplexityState, TokenState
-from steelyard.uncertainty import CompareState, ConfidenceSequenceState, EstimateState
+from steelyard.uncertainty import (
+    BootstrapState,
+    CompareState,
+    ConfidenceSequenceState,
+    EstimateState,
+    QuantileState,
+)
 
-KINDS: dict[Any, int] = {PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4}
-KINDS[ConfidenceSequenceState] = 7
+KINDS: dict[Any, int] = {
+    PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4, ConfidenceSequenceState: 7,
+    BootstrapState: 10, QuantileState: 11,
+}  # fmt: skip
 # States of several of the core's, whose bytes the face writes.
 OF_SEVERAL: dict[Any, int] = {TokenState: 5, PreferenceState: 6, CompareState: 9}
 HEADER, CHECKSUM = 8, 4

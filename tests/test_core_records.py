@@ -48,6 +48,12 @@ def sequence() -> _core.SequenceTotals:
     return of
 
 
+def quantiles() -> _core.QuantileTotals:
+    of = _core.QuantileTotals()
+    of.update(X)
+    return of
+
+
 def perplexity() -> _core.PerplexityTotals:
     of = _core.PerplexityTotals()
     of.update(X, length=1, codes=np.arange(3), clusters=3)
@@ -121,6 +127,9 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_AlongTokens": along_tokens,
     "_Compared": compared,
     "_PolicyScored": policy_scored,
+    "_BinnedValues": lambda: quantiles().size(),
+    "_Quantile": lambda: quantiles().quantile(0.5, *SURE.values()),
+    "_Asked": lambda: _core.BootstrapTotals("mean", 3, 0).asked(),
     "_BinCounts": lambda: bins().bins(),
     "_Bins": lambda: summary()["bins"],
     "_BinClusters": lambda: summary()["clusters"],

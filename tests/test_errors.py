@@ -23,7 +23,13 @@ from steelyard.preference import PreferenceState
 from steelyard.records import read
 from steelyard.report import build
 from steelyard.tokens import KLBase, PerplexityState, TokenScores, TokenState
-from steelyard.uncertainty import CompareState, ConfidenceSequenceState, EstimateState
+from steelyard.uncertainty import (
+    BootstrapState,
+    CompareState,
+    ConfidenceSequenceState,
+    EstimateState,
+    QuantileState,
+)
 
 N = 12
 X = np.arange(N) / 16 + 0.1
@@ -254,6 +260,27 @@ CALLS = [
         {"x": X, "baseline": Y, "bounds": (-9.0, 9.0), "method": "betting", "where": KEEP, "nan_policy": "raise",
          "confidence_level": 0.9, "progress": False},
     ),
+    Call("EstimateState of another statistic", EstimateState, {"statistic": "std", "nan_policy": "omit", **INTERVAL}),
+    Call(
+        "BootstrapState",
+        BootstrapState,
+        {"statistic": "std", "n_resamples": 99, "seed": 3, "method": "basic", "nan_policy": "omit", **INTERVAL},
+    ),
+    Call(
+        "BootstrapState.update",
+        lambda **options: BootstrapState(n_resamples=99).update(**options).compute(),
+        {"x": X, "where": KEEP, "clusters": np.arange(N), "progress": False},
+    ),
+    Call("QuantileState", QuantileState, {"q": 0.9, "nan_policy": "omit", **INTERVAL}),
+    Call(
+        "QuantileState.update",
+        lambda **options: QuantileState().update(**options).compute(),
+        {"x": X, "where": KEEP, "progress": False},
+    ),
+    Call("QuantileState.merge", lambda other: QuantileState().merge(other), {"other": QuantileState()}),
+    Call("QuantileState.from_bytes", QuantileState.from_bytes, {"data": QuantileState().to_bytes()}),
+    Call("BootstrapState.merge", lambda other: BootstrapState().merge(other), {"other": BootstrapState()}),
+    Call("BootstrapState.from_bytes", BootstrapState.from_bytes, {"data": BootstrapState(n_resamples=2).to_bytes()}),
     Call("EstimateState.from_bytes", EstimateState.from_bytes, {"data": EstimateState().to_bytes()}),
     Call(
         "preference_loss",
@@ -490,6 +517,10 @@ STATES: list[Any] = [
     EstimateState().update(X),
     EstimateState(method="t").update(X, clusters=["a", "b", "c"] * 4),
     ConfidenceSequenceState(method="beta-binomial").update(KEEP),
+    EstimateState("std").update(X),
+    EstimateState("ratio").update((X, X + 1.0), clusters=["a", "b", "c"] * 4),
+    BootstrapState(n_resamples=3).update(X, first_row=0),
+    QuantileState().update(X),
 ]
 
 
@@ -522,6 +553,7 @@ def test_every_cut_and_a_sample_of_flipped_bits_are_refused(state: Any) -> None:
 @pytest.mark.parametrize("state", STATES, ids=lambda state: type(state).__name__)
 def test_a_state_of_another_kind_is_named(state: Any) -> None:
     for other in (ReliabilityState, PerplexityState, GlobalNormState, EstimateState, ConfidenceSequenceState):
+    for other in (ReliabilityState, PerplexityState, GlobalNormState, EstimateState, BootstrapState, QuantileState):
         if not isinstance(state, other):
             got = f"data: expected a {other.__name__}; got a {type(state).__name__}"
             _raises(ValueError, got, lambda other=other: other.from_bytes(state.to_bytes()))

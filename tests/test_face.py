@@ -46,11 +46,13 @@ ROOMS = {
         "Comparison",
         "Ranking",
         "BootstrapEstimate",
+        "BootstrapState",
         "EstimateState",
         "ConfidenceSequenceState",
         "SequencePath",
         "confidence_sequence",
         "PowerAnalysis",
+        "QuantileState",
         "krippendorff_alpha",
     },
     "preference": {

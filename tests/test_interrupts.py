@@ -96,7 +96,7 @@ def test_ctrl_c_ends_the_sign_flips() -> None:
 WRITES = {"AdamW", "optim.AdamW", "optim.Adam", "optim.Lion", "optim.SGD", "optim.adamw_", "clip_by_global_norm_", "optim.adaptive_clip_",
           "optim.clip_by_block_norm_", "optim.clip_by_global_norm_", "optim.clip_by_value_"}  # fmt: skip
 NO_DATA = {"threads", "uncertainty.blocks", "uncertainty.SequencePath", "uncertainty.ece", "uncertainty.quantile", "uncertainty.quotient", "uncertainty.smoothed", "uncertainty.subsample", "uncertainty.trimmed_mean", "show_config", "__version__", "optim.AutoClip", "optim.NormInfo", "optim.StepInfo", "optim.StepTensors", "optim.ZClip", "preference.AdaptiveKL", "tokens.Window", "tokens.Windows", "tokens.tensors", "tokens.windows", "PerplexityState.n_positions", "TokenState.n_positions", "TokenState.reset", "PerplexityState.reset", "ReliabilityState.reset",
-           "GlobalNormState.reset", "EstimateState.reset", "ConfidenceSequenceState.reset", "PreferenceState.reset", "preference.Explanation", "preference.explain", "CompareState.reset"}  # fmt: skip
+           "GlobalNormState.reset", "EstimateState.reset", "ConfidenceSequenceState.reset", "PreferenceState.reset", "preference.Explanation", "preference.explain", "CompareState.reset", "BootstrapState.reset", "QuantileState.reset", "BootstrapState.rows_seen"}  # fmt: skip
 ROOMS = ("calibration", "errors", "optim", "preference", "schedules", "tokens", "uncertainty")
 
 
@@ -106,7 +106,8 @@ def _public_names() -> set[str]:
         names |= {f"{room}.{name}" for name in getattr(sy, room).__all__ if name != "schedules"}
     for state in (
         sy.calibration.ReliabilityState, sy.optim.GlobalNormState, sy.tokens.PerplexityState, sy.tokens.TokenState,
-        sy.uncertainty.EstimateState, sy.uncertainty.ConfidenceSequenceState, sy.preference.PreferenceState, sy.uncertainty.CompareState,
+        sy.uncertainty.EstimateState, sy.uncertainty.ConfidenceSequenceState, sy.preference.PreferenceState,
+        sy.uncertainty.CompareState, sy.uncertainty.BootstrapState, sy.uncertainty.QuantileState,
     ):  # fmt: skip
         names |= {f"{state.__name__}.{name}" for name in dir(state) if not name.startswith("_")}
     return names

@@ -21,7 +21,8 @@ class State(ABC):
 
     A subclass sets ``_CORE`` to the class of the core that holds the totals, takes its options as keywords, returns
     them from ``_options`` and defines ``update`` and ``compute``. Where the core's class takes arguments, it
-    overrides ``_empty``; where a state has something beside totals and options, ``_header`` and ``_read``.
+    overrides ``_empty``; where there are several such classes,
+    ``_core_of``; where a state has something beside totals and options, ``_header`` and ``_read``.
     """
 
     _CORE: ClassVar[Any]
@@ -35,6 +36,12 @@ class State(ABC):
     def _empty(self) -> Any:
         """Totals to which nothing has been added."""
         return self._CORE()
+
+    @classmethod
+    def _core_of(cls, data: bytes) -> Any:
+        """The class of the core whose totals these bytes hold."""
+        del data
+        return cls._CORE
 
     @abstractmethod
     def _options(self) -> dict[str, Any]:
@@ -101,7 +108,8 @@ class State(ABC):
             For bytes that are truncated or altered, that hold another kind of state or were written with another
             version of the arithmetic, and for counts, sums or options that no state can have.
         """
-        totals, written = cls._CORE.from_bytes(state_bytes(data))
+        written_state = state_bytes(data)
+        totals, written = cls._core_of(written_state).from_bytes(written_state)
         try:
             state = cls._read(totals, read_options(written, cls.__name__))
         except (TypeError, ValueError):

@@ -52,9 +52,11 @@ def scan(
         Which columns the state is given: the name of the one that its ``update`` takes first; a tuple of names where
         that takes a tuple of columns; a list of names for a table ``[n, K]`` of them (a column of lists of equal
         lengths is one too). Or a mapping from arguments of ``update`` to one of these: ``{"x": "score", "clusters":
-        "user"}``.
+        "user"}``. A :class:`~steelyard.uncertainty.BootstrapState` without a column of ids takes the numbers of the
+        rows in the source, from 0.
     state : State, or mapping from names to states
         What the rows are added to, such as :class:`~steelyard.uncertainty.EstimateState`,
+        :class:`~steelyard.uncertainty.BootstrapState`,
         :class:`~steelyard.tokens.PerplexityState` or :class:`~steelyard.calibration.ReliabilityState`. With a mapping,
         ``columns`` is a mapping with the same names, and all states are made in the same pass.
     batch_rows : int, default 1,048,576

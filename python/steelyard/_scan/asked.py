@@ -15,13 +15,15 @@ from .batch import Batch
 
 __all__ = ["Asked", "asked_of"]
 
-NOT_COLUMNS = ("self", "progress")
+NOT_COLUMNS = ("self", "progress", "first_row")
 
 
 class Asked(NamedTuple):
     """The columns of each argument: a name, a tuple of names, or a list of names for a table of them."""
 
     of: Mapping[str, Any]
+    numbered: bool = False
+    """Whether ``update`` is told the number of the first row, since no column has the rows' ids."""
 
     @property
     def names(self) -> list[str]:
@@ -64,4 +66,4 @@ def asked_of(columns: Any, state: State, name: str) -> Asked:
     for argument in takes:
         if update[argument].default is inspect.Parameter.empty and argument not in of:
             raise value_error(name, f"a column for {argument}", f"columns for {', '.join(of)} alone")
-    return Asked(of)
+    return Asked(of, "first_row" in update and "clusters" not in of)

@@ -59,6 +59,7 @@ def each_batch(
 
     ``add`` is what adds a batch, where that is not each work's update with all of its rows.
     """
+    before = 0
     for part in parts:
         start = 0
         for batch in part.batches(size):
@@ -71,14 +72,22 @@ def each_batch(
                     add(works, read)
                 else:
                     for work in works:
-                        add_to(work.part, work.asked, read)
+                        # The numbers go on where an earlier scan into the same state has ended.
+                        first = work.whole.rows_seen + before if work.asked.numbered else None
+                        add_to(work.part, work.asked, read, first)
             start += rows
+            before += rows
             yield batch
 
 
-def add_to(state: Any, asked: Asked, batch: Batch) -> None:
-    """Update a state with the columns of a batch that it takes; messages name the columns."""
+def add_to(state: Any, asked: Asked, batch: Batch, first_row: int | None = None) -> None:
+    """Update a state with the columns of a batch that it takes; messages name the columns.
+
+    ``first_row`` is the number of the batch's first row, for a state that takes one.
+    """
     arguments, names = asked.arguments(batch), asked.called
+    if first_row is not None:
+        arguments["first_row"] = first_row
     try:
         with called(names):
             state.update(**arguments)

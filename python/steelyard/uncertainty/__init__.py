@@ -3,6 +3,7 @@
 from .adjust import adjust
 from .blocks import blocks
 from .bootstrap import BootstrapEstimate, bootstrap
+from .bootstrap_state import BootstrapState
 from .calibration_error import ece
 from .compare import compare
 from .compare_state import CompareState
@@ -12,6 +13,7 @@ from .mean import estimate
 from .planning import minimum_detectable, power, sample_size
 from .power_analysis import PowerAnalysis
 from .proportion import proportion
+from .quantile_state import QuantileState
 from .quantiles import quantile, trimmed_mean
 from .quotients import quotient
 from .ranking import Ranking
@@ -23,11 +25,13 @@ from .state import EstimateState
 
 __all__ = [
     "BootstrapEstimate",
+    "BootstrapState",
     "CompareState",
     "Comparison",
     "ConfidenceSequenceState",
     "EstimateState",
     "PowerAnalysis",
+    "QuantileState",
     "Ranking",
     "SequencePath",
     "adjust",

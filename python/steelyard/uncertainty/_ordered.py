@@ -14,7 +14,7 @@ from .._rows import Rows
 from ..errors import value_error
 from ._statistics import Chosen, for_core, refusal
 
-__all__ = ["SORTED", "of_sorted"]
+__all__ = ["EQUAL", "QUANTILE", "SORTED", "no_limits", "of_sorted", "with_missing"]
 
 EQUAL = "no limits, since values that are all equal do not tell how uncertain their quantile is"
 TOO_FEW = "; no {side} limit, since so few rows have no order statistic with this coverage"
@@ -58,7 +58,7 @@ def of_sorted(
     if statistic.level is not None:
         found = _core.quantile_interval(values, statistic.level, **options)
         if found.get("refused") == "equal values":
-            return _no_limits(float(values[0][0]), "no spread", EQUAL, rows, confidence, n=len(values[0]))
+            return no_limits(float(values[0][0]), "no spread", EQUAL, rows, confidence, n=len(values[0]))
     else:
         found = _core.auc_interval(values, **options)
     if "refused" in found:
@@ -66,7 +66,7 @@ def of_sorted(
     if alone:
         value = found["value"] if statistic.name != "gini" else 2 * found["value"] - 1
         method = AUC.clusters if statistic.level is None else QUANTILE.clusters
-        return _no_limits(value, method, _intervals.ONE_CLUSTER, rows, confidence, n=len(values[0]))
+        return no_limits(value, method, _intervals.ONE_CLUSTER, rows, confidence, n=len(values[0]))
     return _estimate(found, statistic, rows, confidence, len(values[0]))
 
 
@@ -89,11 +89,16 @@ def _reason(found: Mapping[str, Any], words: _Words, rows: Rows, low: float, hig
     if found["unspread"]:
         return words.reason + PERFECT.format(of="score")
     reason = WOODRUFF if rows.clusters and words is QUANTILE else words.reason
+    return with_missing(reason, low, high)
+
+
+def with_missing(reason: str, low: float, high: float) -> str:
+    """A reason that says which limits there are not."""
     missing = [side for side, limit in (("lower", low), ("upper", high)) if limit != limit]
     return reason + (TOO_FEW.format(side=" or ".join(missing)) if missing else "")
 
 
-def _no_limits(value: float, method: str, reason: str, rows: Rows, confidence: Confidence, *, n: int) -> Estimate:
+def no_limits(value: float, method: str, reason: str, rows: Rows, confidence: Confidence, *, n: int) -> Estimate:
     """The value of rows that do not tell how uncertain it is: they are all equal, or of one cluster."""
     return Estimate(
         value=value, standard_error=None, low=None, high=None, confidence_level=confidence.level, n=n,

@@ -215,6 +215,10 @@ def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Arra
         return _intervals.not_finite(rows.of(columns[name]), found["index"], name, rows)
     if kind == "too large":
         return _intervals.too_large(names[found["column"]], f"values from {found['low']:g} to {found['high']:g}")
+    if kind == "blurred":
+        got = f"values from {found['low']:g} to {found['high']:g}"
+        fix = "subtract a number near their mean"
+        return value_error(names[found["column"]], "values that differ by more of their size", got, fix)
     if kind == "zero denominator":
         return value_error(names[-1], "values whose sum is not 0, since the ratio divides by it", "a sum of 0")
     if kind == "uncertain denominator":
@@ -254,7 +258,8 @@ def _refused_sums(found: Mapping[str, Any], statistic: str, names: list[str], ro
         got = f"values from {found['low']:g} to {found['high']:g}"
         return value_error(names[found["column"]], f"{found['expected']} for statistic={statistic!r}", got)
     if kind == "infinite":
-        return value_error(whole, f"a finite {statistic}", "an infinite one, which cannot be resampled")
+        got = "an infinite one, which can be neither resampled nor added up"
+        return value_error(whole, f"a finite {statistic}", got)
     needs = _needs(statistic)
     if kind == "empty resample":
         return value_error(

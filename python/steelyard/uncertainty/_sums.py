@@ -14,7 +14,7 @@ from .._rows import Rows
 from .._strata import scheme_of, told
 from ._statistics import for_core, refusal
 
-__all__ = ["of_sums"]
+__all__ = ["closed_estimate", "of_sums"]
 
 INFINITE = "no limits, since the value is infinite: a probability of 0 was given to what happened, or exp overflowed"
 ONE_UNIT = "the spread is unknown where one {unit} is all that the statistic is made of"
@@ -37,16 +37,25 @@ def of_sums(
     )  # fmt: skip
     if "refused" in found:
         raise refusal(found, statistic, columns, rows)
+    said = f"difference of the {statistic}" if difference else statistic
+    return closed_estimate(found, rows, len(values[0]), confidence, statistic=said)
+
+
+def closed_estimate(
+    found: Mapping[str, Any], rows: Rows, n: int, confidence: Confidence, *, statistic: str
+) -> Estimate:
+    """The estimate that the core found for ``n`` rows."""
+    strata = rows.strata
     scheme = "clustered " if rows.clusters else "weighted " if rows.weights is not None else ""
     unbounded = found["unspread"] and found["low"] != found["low"]
     kind = "no spread" if unbounded or (found["unspread"] and found["kind"] != "Wilson") else found["kind"]
-    said = f"difference of the {statistic}" if difference else statistic
     return Estimate(
         value=found["value"], standard_error=_intervals.maybe(found["standard_error"]),
         low=_intervals.maybe(found["low"]), high=_intervals.maybe(found["high"]), confidence_level=confidence.level,
-        n=len(values[0]), n_effective=_intervals.maybe(found["n_effective"]),
-        n_clusters=total if rows.clusters else None, method=f"{scheme_of(strata)}{scheme}{kind}",
-        reason=_reason(found, rows, said), left_out=rows.left_out,
+        n=n, n_effective=_intervals.maybe(found["n_effective"]),
+        n_clusters=None if rows.clusters is None else rows.clusters.total,
+        method=f"{scheme_of(strata)}{scheme}{kind}",
+        reason=_reason(found, rows, statistic), left_out=rows.left_out,
         detail={"df": found["df"]} if found["df"] == found["df"] else {},
     )  # fmt: skip
 

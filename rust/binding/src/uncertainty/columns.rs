@@ -4,7 +4,6 @@
 use crate::arrays::{floats, slice};
 use crate::give::{Record, record, value_error};
 use crate::intervals::same_length;
-use crate::take::named;
 use pyo3::prelude::*;
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::smooth::Formula;
@@ -36,13 +35,7 @@ pub fn two_columns<R>(
 /// The statistic of that name, the quotient of two of them, such as `mean/std`, or the difference of one between two
 /// groups of columns, such as `difference of f1`.
 pub fn formula(statistic: &str) -> PyResult<Formula> {
-    if let Some(name) = statistic.strip_prefix("difference of ") {
-        return Ok(Formula::Difference(named(name)?));
-    }
-    match statistic.split_once('/') {
-        None => Ok(Formula::One(named(statistic)?)),
-        Some((above, below)) => Ok(Formula::Quotient(named(above)?, named(below)?)),
-    }
+    Formula::parse(statistic).map_err(|unknown| value_error(unknown.to_string()))
 }
 
 /// The design of the rows: clusters where `codes` are given, one per row, or else independent rows.
@@ -64,6 +57,7 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         NoEstimate::TooLarge { column, low, high } => {
             record!(py, { refused: "too large", column, low, high })
         }
+        NoEstimate::Blurred { column, low, high } => record!(py, { refused: "blurred", column, low, high }),
         NoEstimate::EqualValues { n } => record!(py, { refused: "equal values", n }),
         NoEstimate::EqualMeans { n } => record!(py, { refused: "equal means", n }),
         NoEstimate::NotLabel { column, index } => record!(py, { refused: "not a label", column, index }),

@@ -150,7 +150,7 @@ impl Asked<'_, '_> {
     }
 }
 
-fn fields<'py>(py: Python<'py>, found: Closed, kind: &str) -> Record<'py> {
+pub(super) fn fields<'py>(py: Python<'py>, found: Closed, kind: &str) -> Record<'py> {
     let Closed { value, standard_error, interval, df, n_effective, unspread, still, plain } = found;
     record!(py, {
         value, standard_error, low: interval.low, high: interval.high, df, n_effective, unspread, still, plain, kind,

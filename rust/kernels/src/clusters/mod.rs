@@ -3,7 +3,9 @@
 mod ids;
 mod near;
 mod shards;
+mod sums;
 
 pub use ids::{Id, LONGEST_TEXT, Names};
 pub use near::{Near, near};
 pub(crate) use shards::{Keyed, Shards};
+pub(crate) use sums::{exact_sums, sizes};

@@ -116,6 +116,23 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
         self.add_at(place + 2, high << shift, negative);
     }
 
+    /// Adds `number 2^exponent`.
+    pub fn add_integer(&mut self, number: i64, exponent: i32) {
+        self.add_product(number.unsigned_abs().into(), exponent, number < 0);
+    }
+
+    /// Adds `times x` of a sum, without what lies below the lowest place; x must be finite, and `times` below 2^16.
+    pub fn add_multiple(&mut self, sum: &Packed, x: f64, times: u32) {
+        let (significand, exponent) = parts(x);
+        let negative = sum.negative != (x < 0.0);
+        for (i, &digit) in sum.digits.iter().enumerate() {
+            let product = u128::from(significand) * u128::from(digit) * u128::from(times);
+            let position = exponent + (DIGIT as usize * (usize::from(sum.first) + i)) as i32;
+            let lost = (-position).clamp(0, 127) as u32;
+            self.add_product(product >> lost, position.max(0) + LOWEST, negative);
+        }
+    }
+
     /// Adds another sum.
     pub fn merge(&mut self, other: &Packed) {
         self.begin();
@@ -214,19 +231,8 @@ impl Packed {
     ///
     /// Numbers that lie within few binary orders are whole multiples of one unit, which an integer of 128 bits adds up.
     pub fn of(x: &[f64]) -> Packed {
-        let (mut least, mut most) = (i32::MAX, i32::MIN);
-        for &x in x {
-            let (significand, exponent) = parts(x);
-            if significand != 0 {
-                least = least.min(exponent);
-                most = most.max(exponent);
-            }
-        }
-        let count = usize::BITS - x.len().leading_zeros();
-        if least > most {
-            return Packed::default();
-        }
-        if (most - least) as u32 + 53 + count > 127 {
+        let units = Units::of(x.iter().copied());
+        if !units.hold(x.len()) {
             let mut sum = Sum::new();
             for &x in x {
                 sum.add(x);
@@ -235,11 +241,14 @@ impl Packed {
         }
         let mut sum = 0i128;
         for &x in x {
-            let (significand, exponent) = parts(x);
-            let of = i128::from(significand) << (exponent - least).clamp(0, 127);
-            sum += if x < 0.0 { -of } else { of };
+            sum += units.count(x);
         }
-        Packed::of_integer(sum, (least + 1074) as u32)
+        units.packed(sum)
+    }
+
+    /// A whole number.
+    pub fn whole(number: u64) -> Packed {
+        Packed::of_integer(number.into(), 1074)
     }
 
     /// A whole number of units, whose lowest bit is at `position` above that of the lowest place.
@@ -296,6 +305,12 @@ impl Packed {
         Packed { negative: !self.negative && !self.digits.is_empty(), ..self.clone() }
     }
 
+    /// The sum without its sign.
+    #[must_use]
+    pub fn magnitude(&self) -> Packed {
+        Packed { negative: false, ..self.clone() }
+    }
+
     /// The bytes of the sum, little endian: one byte that is 1 where it is negative, two for the place of the lowest
     /// digit, then the digits.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -319,6 +334,54 @@ impl Packed {
         };
         let fits = usize::from(first) + digits.len() <= places;
         (canonical && fits).then_some(Packed { negative: head[0] == 1, first, digits })
+    }
+}
+
+/// The binary orders of some finite numbers, which are whole multiples of a power of two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Units {
+    /// The exponents of the lowest bits of the numbers; the first is above the second where all numbers are 0.
+    least: i32,
+    most: i32,
+}
+
+impl Units {
+    /// Of these numbers.
+    #[inline(always)]
+    pub(crate) fn of(x: impl Iterator<Item = f64>) -> Units {
+        let (mut least, mut most) = (i32::MAX, i32::MIN);
+        for x in x {
+            let (significand, exponent) = parts(x);
+            if significand != 0 {
+                least = least.min(exponent);
+                most = most.max(exponent);
+            }
+        }
+        Units { least, most }
+    }
+
+    /// Of both.
+    pub(crate) fn with(self, other: Units) -> Units {
+        Units { least: self.least.min(other.least), most: self.most.max(other.most) }
+    }
+
+    /// Whether an integer of 128 bits holds the sum of `count` of the numbers.
+    pub(crate) fn hold(self, count: usize) -> bool {
+        let bits = usize::BITS - count.leading_zeros();
+        self.least > self.most || (self.most - self.least) as u32 + 53 + bits <= 127
+    }
+
+    /// One of the numbers as a multiple of the unit.
+    #[inline(always)]
+    pub(crate) fn count(self, x: f64) -> i128 {
+        let (significand, exponent) = parts(x);
+        let of = i128::from(significand) << (exponent - self.least).clamp(0, 127);
+        if x < 0.0 { -of } else { of }
+    }
+
+    /// A sum of such multiples.
+    pub(crate) fn packed(self, sum: i128) -> Packed {
+        if sum == 0 { Packed::default() } else { Packed::of_integer(sum, (self.least + 1074) as u32) }
     }
 }
 

@@ -3,7 +3,7 @@
 /// `a * b` as an unevaluated sum, exact while nothing over- or underflows (Dekker's product with Veltkamp's
 /// splitting: T. J. Dekker, "A floating-point technique for extending the available precision", Numer. Math.
 /// 18, 1971). The first part is the rounded product. Factors above 1e300 give a NaN in the second part.
-pub(super) fn product(a: f64, b: f64) -> (f64, f64) {
+pub(crate) fn product(a: f64, b: f64) -> (f64, f64) {
     let high = a * b;
     let ((a1, a2), (b1, b2)) = (halves(a), halves(b));
     (high, ((a1 * b1 - high) + a1 * b2 + a2 * b1) + a2 * b2)

@@ -9,7 +9,7 @@ pub mod beta;
 pub mod binomial;
 #[cfg(test)]
 mod check;
-mod double;
+pub(crate) mod double;
 mod erf;
 mod exp;
 pub(crate) mod gamma;

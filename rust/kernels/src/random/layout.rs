@@ -32,11 +32,13 @@ pub enum Domain {
     Inner = 7,
     /// Random orders of rows.
     Permutation = 8,
+    /// Counts of units by their ids, for states that see a part of the rows.
+    Units = 9,
 }
 
 impl Domain {
     /// Every purpose.
-    pub const ALL: [Domain; 8] = [
+    pub const ALL: [Domain; 9] = [
         Domain::Bootstrap,
         Domain::SignFlip,
         Domain::Smoothing,
@@ -45,6 +47,7 @@ impl Domain {
         Domain::BetaWeights,
         Domain::Inner,
         Domain::Permutation,
+        Domain::Units,
     ];
 }
 

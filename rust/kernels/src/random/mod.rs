@@ -11,6 +11,7 @@ mod layout;
 mod multinomial;
 mod philox;
 mod reader;
+mod units;
 
 pub use halves::{HALVES, Halves, ROUNDED_STEPS};
 pub use laws::{Counts, SLOTS, total};
@@ -20,3 +21,4 @@ pub use multinomial::{
 };
 pub use philox::{BITS, BLOCKS, Stream, WORDS, philox};
 pub use reader::Reader;
+pub use units::{UNIT_LANES, UnitStream};

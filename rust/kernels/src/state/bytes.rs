@@ -36,12 +36,26 @@ pub enum Kind {
     Estimate = 4,
     /// Values of a confidence sequence.
     Sequence = 7,
+    /// Rows whose statistic of sums is estimated.
+    Statistic = 8,
+    /// Bootstrap replicates of rows.
+    Bootstrap = 10,
+    /// Values whose quantiles are asked for.
+    Quantile = 11,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] =
-        [Kind::Perplexity, Kind::Reliability, Kind::GlobalNorm, Kind::Estimate, Kind::Sequence];
+    pub const ALL: [Kind; 8] = [
+        Kind::Perplexity,
+        Kind::Reliability,
+        Kind::GlobalNorm,
+        Kind::Estimate,
+        Kind::Sequence,
+        Kind::Statistic,
+        Kind::Bootstrap,
+        Kind::Quantile,
+    ];
 
     /// The name of the Python class.
     pub fn name(self) -> &'static str {
@@ -49,8 +63,10 @@ impl Kind {
             Kind::Perplexity => "PerplexityState",
             Kind::Reliability => "ReliabilityState",
             Kind::GlobalNorm => "GlobalNormState",
-            Kind::Estimate => "EstimateState",
+            Kind::Estimate | Kind::Statistic => "EstimateState",
             Kind::Sequence => "ConfidenceSequenceState",
+            Kind::Bootstrap => "BootstrapState",
+            Kind::Quantile => "QuantileState",
         }
     }
 
@@ -58,7 +74,14 @@ impl Kind {
     /// last changed. States with another number are refused.
     pub const fn numerics(self) -> u16 {
         match self {
-            Kind::Perplexity | Kind::Reliability | Kind::GlobalNorm | Kind::Estimate | Kind::Sequence => 1,
+            Kind::Perplexity
+            | Kind::Reliability
+            | Kind::GlobalNorm
+            | Kind::Estimate
+            | Kind::Sequence
+            | Kind::Statistic
+            | Kind::Bootstrap
+            | Kind::Quantile => 1,
         }
     }
 }

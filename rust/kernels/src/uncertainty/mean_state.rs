@@ -5,9 +5,9 @@
 //! clusters, that of the values of each cluster.
 
 use super::mean_bytes;
-use crate::clusters::{Id, Keyed, Names, Shards};
+use crate::clusters::{Id, Keyed, Names, Shards, exact_sums, sizes};
 use crate::exact::{Packed, Sum, SumOfSquares, centred_squares};
-use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, each_chunk, map_chunks};
+use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::cluster::ClusterSums;
 use crate::intervals::moments::Moments;
 use crate::memory::{self, NoMemory};
@@ -170,8 +170,7 @@ pub fn sum_values<T: Element>(
     Ok(Ok(Batch { values, clusters }))
 }
 
-/// The exact sum of each cluster. The values are first put in the order of their clusters (by counting sort), so that
-/// each thread needs only one superaccumulator, of half a kilobyte, at a time.
+/// The exact sum and the number of values of each cluster.
 fn by_cluster<T: Element>(
     x: &[T],
     codes: &[i64],
@@ -181,30 +180,9 @@ fn by_cluster<T: Element>(
     if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= clusters) {
         return Ok(Err(Refused::Code(bad)));
     }
-    // starts[code + 1] first counts the rows of the cluster `code`; summed up, starts[code] is where its rows begin.
-    let mut starts = memory::filled(clusters + 1, 0usize)?;
-    let mut ordered = memory::filled(x.len(), 0.0)?;
-    let strides = chunks(x.len(), CHUNK);
-    each_chunk(strides, &mut *progress, |index| {
-        chunk(index, x.len(), CHUNK).for_each(|i| starts[codes[i] as usize + 1] += 1);
-    })?;
-    (0..clusters).for_each(|code| starts[code + 1] += starts[code]);
-    let mut next = memory::copied(&starts[..clusters])?;
-    each_chunk(strides, &mut *progress, |index| {
-        for i in chunk(index, x.len(), CHUNK) {
-            let place = &mut next[codes[i] as usize];
-            ordered[*place] = x[i].to_f64();
-            *place += 1;
-        }
-    })?;
-    let each = CHUNK.div_ceil(16);
-    let parts = map_chunks(chunks(clusters, each), size_of_val(x) * 8, progress, |index| {
-        memory::collected(chunk(index, clusters, each).map(|code| {
-            let values = &ordered[starts[code]..starts[code + 1]];
-            Total { n: values.len() as u64, sum: Packed::of(values) }
-        }))
-    })?;
-    Ok(Ok(memory::joined(parts)?))
+    let sums = exact_sums(x, codes, clusters, &mut *progress)?;
+    let sizes = sizes(codes, clusters, progress)?;
+    Ok(Ok(memory::collected(sums.into_iter().zip(sizes).map(|(sum, n)| Total { n, sum }))?))
 }
 
 /// The state: what is kept about everything that was added to it.

@@ -39,6 +39,7 @@ mod stages;
 mod statistic;
 mod studentized;
 mod sums;
+pub mod totals;
 pub mod unpaired;
 
 pub use bootstrap::{Bootstrap, Options, mean, means};

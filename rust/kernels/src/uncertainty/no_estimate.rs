@@ -87,6 +87,15 @@ pub enum NoEstimate {
         /// The largest value.
         high: f64,
     },
+    /// The values of a column are so far from 0 beside their spread that powers of them do not tell it.
+    Blurred {
+        /// The index of the column.
+        column: usize,
+        /// Its smallest value.
+        low: f64,
+        /// Its largest value.
+        high: f64,
+    },
     /// The statistic of all rows, or of all rows of a stratum, is not defined.
     NoAnswer,
     /// The statistic of all rows is infinite.
@@ -204,6 +213,11 @@ impl fmt::Display for NoEstimate {
                 f,
                 "columns: expected {} in column {column}; got values from {low:e} to {high:e}",
                 domain.words()
+            ),
+            NoEstimate::Blurred { column, low, high } => write!(
+                f,
+                "columns[{column}]: expected values whose powers tell their spread; got values from {low} to {high}; \
+                 subtract a number near their mean"
             ),
             NoEstimate::NoAnswer => write!(f, "columns: expected rows that define the statistic; got others"),
             NoEstimate::SortedRows => {

@@ -15,6 +15,7 @@ mod policy;
 mod preference;
 mod random;
 mod tokens;
+mod totals;
 mod uncertainty;
 
 use inputs::Digest;
@@ -60,6 +61,7 @@ const ROOMS: &[&[Entry]] = &[
     calibration::TABLE,
     tokens::TABLE,
     uncertainty::TABLE,
+    totals::TABLE,
     optim::TABLE,
     policy::TABLE,
     preference::TABLE,

@@ -28,6 +28,7 @@ pub use length::block_length;
 pub use nested::Nested;
 pub use parts::Parts;
 pub(super) use parts::centred;
+pub(super) use poisson::AT_MOST;
 pub use poisson::Poisson;
 pub use sampling::Sampling;
 pub(super) use shares::MOST_COUNTED;

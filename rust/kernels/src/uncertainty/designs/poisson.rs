@@ -15,7 +15,7 @@ pub struct Poisson;
 
 /// The words from `AT_MOST[k]` on give more than k: 2^32 times the distribution function of Poisson(1) at k, to the
 /// nearest whole number. Beyond the last one lies a probability of 1e-9, and above 12 one of 6e-11, which is left out.
-const AT_MOST: [u32; 12] = [
+pub(in crate::uncertainty) const AT_MOST: [u32; 12] = [
     1_580_030_169,
     3_160_060_337,
     3_950_075_422,

@@ -79,15 +79,19 @@ fn quantile_or_ended(
 
 /// Clopper and Pearson's order statistics; NaN where so few rows have none.
 fn exact_limits(values: &[f64], q: f64, confidence: Confidence) -> Interval {
-    let n = values.len() as u64;
+    let at = |rank: Option<u64>| rank.map_or(f64::NAN, |rank| values[rank as usize]);
+    let [low, high] = exact_ranks(values.len() as u64, q, confidence);
+    confidence.open(Interval { low: at(low), high: at(high) }, f64::NEG_INFINITY, f64::INFINITY)
+}
+
+/// The ranks of Clopper and Pearson's order statistics among `n` rows, counted from 0.
+pub(in crate::uncertainty) fn exact_ranks(n: u64, q: f64, confidence: Confidence) -> [Option<u64>; 2] {
     let tail = confidence.tail();
     // The number of l in 1..=n with P(Bin < l) <= tail, and of u in 1..=n with P(Bin >= u) > tail: both tails are
     // monotone.
     let below = scalar(|| first(0..n, |k| binomial::cdf(k, n, q) > tail));
     let above = scalar(|| first(0..n, |k| binomial::sf(k, n, q) <= tail));
-    let low = below.checked_sub(1).map_or(f64::NAN, |at| values[at as usize]);
-    let high = values.get(above as usize).copied().unwrap_or(f64::NAN);
-    confidence.open(Interval { low, high }, f64::NEG_INFINITY, f64::INFINITY)
+    [below.checked_sub(1), Some(above).filter(|&above| above < n)]
 }
 
 /// How many independent rows say as much about the share of rows up to `value` as these clusters do; the number of

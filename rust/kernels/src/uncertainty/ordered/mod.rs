@@ -25,6 +25,7 @@ pub use calibration_error::CalibrationError;
 pub use data::Second;
 pub(super) use data::{Data, reach};
 pub use deviation::{InterquartileRange, MedianAbsoluteDeviation};
+pub(super) use estimate::exact_ranks;
 pub use estimate::{OrderedEstimate, auc_estimate, quantile_estimate};
 pub use ks::KolmogorovSmirnov;
 pub use quantile::Quantile;

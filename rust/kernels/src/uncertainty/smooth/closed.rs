@@ -7,6 +7,7 @@ use super::Sums;
 use super::formula::{Formula, checked};
 use super::scale::{Drawn, Fit, Scale};
 use super::units::{UnitSums, unit_sums};
+use super::width::stride;
 use crate::grid::{Pace, Progress, Stopped};
 use crate::intervals::cluster::{self, Clustered, SumFacts, effective_weights};
 use crate::intervals::proportion::{Method, proportion};
@@ -82,11 +83,33 @@ fn closed_or_ended(
 ) -> Result<Closed, Ended> {
     let prepared = prepare(statistic, columns, weights, design, &mut *progress)?;
     let kish = weights.map_or(Ok(f64::NAN), |weights| effective_weights(weights, &mut *progress))?;
+    let rows = matches!(design, Design::Rows);
+    concluded(statistic, &prepared, Known { rows, weights, kish, strata }, confidence, progress)
+}
+
+/// What is known about the units, apart from their sums.
+struct Known<'a> {
+    /// Whether they are rows.
+    rows: bool,
+    weights: Option<&'a [f64]>,
+    /// The effective number of weighted rows; NaN without weights.
+    kish: f64,
+    strata: Option<Strata<'a>>,
+}
+
+fn concluded(
+    statistic: &dyn Sums,
+    prepared: &Prepared,
+    known: Known<'_>,
+    confidence: Confidence,
+    progress: Progress<'_>,
+) -> Result<Closed, Ended> {
+    let Known { rows, weights, kish, strata } = known;
     if prepared.value.is_infinite() {
         return Ok(Closed { n_effective: kish, ..Closed::without_interval(prepared.value) });
     }
-    if let (true, Design::Rows, None, None) = (statistic.answers(), design, weights, strata) {
-        return Ok(plain(statistic, &prepared, confidence));
+    if statistic.answers() && rows && weights.is_none() && strata.is_none() {
+        return Ok(plain(statistic, &prepared.totals, prepared.value, confidence));
     }
     let linear = prepared.linear_in(statistic, strata, &mut *progress)?;
     let (found, still) = linear.variance(strata, weights, confidence, &mut *progress)?;
@@ -94,25 +117,133 @@ fn closed_or_ended(
     if !df.is_finite() {
         return Ok(Closed { n_effective: kish, ..Closed::without_interval(linear.value) });
     }
-    if !error.is_finite() && !unspread {
-        return Err(statistic.too_large().into());
-    }
     let rows = match (statistic.answers(), strata, weights) {
         (true, None, None) => linear.size,
         (true, None, Some(weights)) => weights.len() as f64,
         (true, Some(_), _) | (false, _, _) => f64::INFINITY,
     };
     let units = linear.units(strata, weights.is_some(), &mut *progress)?;
-    Ok(scalar(|| {
-        let unseen = statistic.unseen(&prepared.totals, units / linear.size, confidence.two_sided().z());
-        let error = if unspread { 0.0 } else { (error * error + unseen).sqrt() };
-        let still_units = units * statistic.effective(&prepared.totals);
-        let fit = Fit { value: linear.value, error, df, still: still_units, rows };
-        let Drawn { standard_error, interval, n_effective } = statistic.scale().draw(fit, confidence);
-        let n_effective = if n_effective.is_nan() { kish } else { n_effective };
-        let value = linear.value;
-        Closed { value, standard_error, interval, df, n_effective, unspread, still, plain: false }
-    }))
+    let of = Linearised { value: linear.value, error, df, unspread, units, size: linear.size, rows };
+    let found = of.closed(statistic, &prepared.totals, confidence)?;
+    let n_effective = if found.n_effective.is_nan() { kish } else { found.n_effective };
+    Ok(Closed { n_effective, still, ..found })
+}
+
+/// A statistic with its error by linearisation.
+struct Linearised {
+    value: f64,
+    error: f64,
+    df: f64,
+    unspread: bool,
+    /// The number of units, and the sum of their sizes.
+    units: f64,
+    size: f64,
+    /// The most rows that the effective number of rows may be.
+    rows: f64,
+}
+
+impl Linearised {
+    /// The interval on the scale of the statistic, for units that have these sums together.
+    fn closed(
+        self,
+        statistic: &dyn Sums,
+        totals: &[f64],
+        confidence: Confidence,
+    ) -> Result<Closed, NoEstimate> {
+        let Linearised { value, error, df, unspread, units, size, rows } = self;
+        if !error.is_finite() && !unspread {
+            return Err(statistic.too_large());
+        }
+        Ok(scalar(|| {
+            let unseen = statistic.unseen(totals, units / size, confidence.two_sided().z());
+            let error = if unspread { 0.0 } else { (error * error + unseen).sqrt() };
+            let still = units * statistic.effective(totals);
+            let fit = Fit { value, error, df, still, rows };
+            let Drawn { standard_error, interval, n_effective } = statistic.scale().draw(fit, confidence);
+            Closed { value, standard_error, interval, df, n_effective, unspread, still: 0, plain: false }
+        }))
+    }
+}
+
+/// What a state knows of the rows of a statistic.
+pub(in crate::uncertainty) enum Gathered<'a> {
+    /// The sums of each cluster, and the rows of the largest one.
+    Units { units: &'a [Vec<f64>], most: u64 },
+    /// The sums over `n` rows that count alike, and over their squares, and the sum of the squares of a linear function
+    /// of a row's terms.
+    Rows {
+        totals: &'a [f64],
+        squares: &'a [f64],
+        n: u64,
+        squared: &'a dyn Fn(&[f64]) -> Result<f64, NoEstimate>,
+    },
+}
+
+/// As [`closed`], of what a state has gathered.
+pub(in crate::uncertainty) fn closed_of(
+    statistic: &dyn Sums,
+    gathered: Gathered<'_>,
+    confidence: Confidence,
+    progress: Progress<'_>,
+) -> Result<Closed, Ended> {
+    match gathered {
+        Gathered::Units { units, most } => {
+            let stride = stride(statistic.width());
+            let mut sums = memory::filled(units.len() * stride, 0.0)?;
+            for (to, unit) in sums.chunks_mut(stride).zip(units) {
+                to[..unit.len()].copy_from_slice(unit);
+            }
+            let units = UnitSums { sums, stride, count: units.len(), largest: most as f64 };
+            let prepared = prepared(statistic, units, &mut *progress)?;
+            let known = Known { rows: false, weights: None, kish: f64::NAN, strata: None };
+            concluded(statistic, &prepared, known, confidence, progress)
+        }
+        Gathered::Rows { totals, squares, n, squared } => {
+            of_rows(statistic, totals, squares, n, squared, confidence)
+        }
+    }
+}
+
+/// The interval of rows that count alike, from their sums: `V = n/(n - 1) sum (U_i - mean U)^2`, which is CR2 for units of
+/// one size.
+fn of_rows(
+    statistic: &dyn Sums,
+    totals: &[f64],
+    squares: &[f64],
+    n: u64,
+    squared: &dyn Fn(&[f64]) -> Result<f64, NoEstimate>,
+    confidence: Confidence,
+) -> Result<Closed, Ended> {
+    let value = valued(statistic, totals)?;
+    if value.is_infinite() {
+        return Ok(Closed::without_interval(value));
+    }
+    if statistic.answers() {
+        return Ok(plain(statistic, totals, value, confidence));
+    }
+    if n < 2 {
+        return Ok(Closed::without_interval(value));
+    }
+    let mut gradient = memory::filled(statistic.width(), 0.0)?;
+    scalar(|| statistic.gradient(totals, &mut gradient));
+    let all = squared(&gradient)?;
+    let n = n as f64;
+    let of = scalar(|| {
+        let mean = if statistic.degree() == 0 {
+            0.0
+        } else {
+            gradient.iter().zip(totals).fold(0.0, |sum, (derivative, total)| sum + derivative * total) / n
+        };
+        // By Cauchy and Schwarz: the sum of magnitudes is at most this root.
+        let magnitudes = squares.iter().map(|square| (square * n).sqrt());
+        let reach = gradient.iter().zip(magnitudes).fold(0.0, |sum, (by, size)| sum + (by * size).abs());
+        let noise = noise(statistic, 1.0, reach);
+        let spread = all - n * mean * mean;
+        let unspread = spread <= noise * noise / n;
+        let error = if unspread { 0.0 } else { (spread * (n / (n - 1.0))).sqrt() };
+        Linearised { value, error, df: n - 1.0, unspread, units: n, size: n, rows: f64::INFINITY }
+    });
+    Ok(of.closed(statistic, totals, confidence)?)
 }
 
 impl Closed {
@@ -124,8 +255,7 @@ impl Closed {
 }
 
 /// The share of ones among independent rows that count equally: Wilson's interval, on the scale of the share.
-fn plain(statistic: &dyn Sums, prepared: &Prepared, confidence: Confidence) -> Closed {
-    let totals = &prepared.totals;
+fn plain(statistic: &dyn Sums, totals: &[f64], value: f64, confidence: Confidence) -> Closed {
     let (hits, size) = scalar(|| (statistic.hits(totals), statistic.size(totals)));
     let share = proportion(hits as u64, size as u64, Method::Wilson, confidence);
     let unspread = hits == 0.0 || hits == size;
@@ -134,7 +264,7 @@ fn plain(statistic: &dyn Sums, prepared: &Prepared, confidence: Confidence) -> C
         let interval = scale.of_share(share.interval);
         let standard_error = share.standard_error * scale.by_share(share.value);
         Closed {
-            value: prepared.value,
+            value,
             standard_error,
             interval,
             df: f64::NAN,
@@ -174,16 +304,32 @@ pub(super) fn prepare(
     progress: Progress<'_>,
 ) -> Result<Prepared, Ended> {
     let units = unit_sums(statistic, columns, weights, design, &mut *progress)?;
-    let (totals, sizes) = units.totals(&mut Pace::new(&mut *progress))?;
-    let value = scalar(|| statistic.value(&totals));
-    let prepared = Prepared { units, totals, sizes, value };
-    if prepared.totals.iter().any(|sum| sum.is_nan()) || value == f64::NEG_INFINITY {
-        return Err(statistic.too_large().into());
+    prepared(statistic, units, progress)
+}
+
+/// Adds the units up.
+fn prepared(statistic: &dyn Sums, units: UnitSums, progress: Progress<'_>) -> Result<Prepared, Ended> {
+    let (totals, sizes) = units.totals(&mut Pace::new(progress))?;
+    let value = valued(statistic, &totals)?;
+    Ok(Prepared { units, totals, sizes, value })
+}
+
+/// The statistic of these sums, which may be infinite.
+fn valued(statistic: &dyn Sums, totals: &[f64]) -> Result<f64, NoEstimate> {
+    let value = scalar(|| statistic.value(totals));
+    if totals.iter().any(|sum| sum.is_nan()) || value == f64::NEG_INFINITY {
+        return Err(statistic.too_large());
     }
-    if value.is_nan() {
-        return Err(NoEstimate::NoAnswer.into());
-    }
-    Ok(prepared)
+    if value.is_nan() { Err(NoEstimate::NoAnswer) } else { Ok(value) }
+}
+
+/// How far rounding can move the linear values of two units that say the same apart: [`STEPS`] steps of the columns for
+/// each power of them up to the fourth, and the additions of up to `largest` rows.
+fn noise(statistic: &dyn Sums, largest: f64, reach: f64) -> f64 {
+    scalar(|| {
+        let step = 4.0 * STEPS * statistic.resolution() + largest * (2.0 * f64::EPSILON);
+        step * reach
+    })
 }
 
 impl Prepared {
@@ -223,17 +369,8 @@ impl Prepared {
             }
         });
         let reach = scalar(|| reach_of(&gradient, &self.sizes));
-        let noise = self.noise(statistic, reach);
+        let noise = noise(statistic, self.units.largest, reach);
         Ok(Linear { sums, sizes, size, gradient, mean, value: self.value, reach, noise })
-    }
-
-    /// How far rounding can move the linear values of two units that say the same apart: [`STEPS`] steps of the columns
-    /// for each power of them up to the fourth, and the additions.
-    fn noise(&self, statistic: &dyn Sums, reach: f64) -> f64 {
-        scalar(|| {
-            let step = 4.0 * STEPS * statistic.resolution() + self.units.largest * (2.0 * f64::EPSILON);
-            step * reach
-        })
     }
 
     /// The mean of the strata's statistics as a mean of linear values, each from the gradient of its own stratum.
@@ -299,7 +436,7 @@ impl Prepared {
             }
         });
         let size = scalar(|| all.iter().fold(0.0, |sum, size| sum + size));
-        let noise = self.noise(statistic, reach);
+        let noise = noise(statistic, self.units.largest, reach);
         let gradient = memory::filled(statistic.width(), f64::NAN)?;
         Ok(Linear { sums, sizes, size, gradient, mean: f64::NAN, value, reach, noise })
     }

@@ -1,7 +1,7 @@
 //! The difference of a statistic between two groups of columns of the same rows: of two models, or two systems.
 
 use super::super::no_estimate::NoEstimate;
-use super::{Domain, Scale, Sums};
+use super::{Domain, Frame, Scale, Shape, Sums};
 
 /// `f(first half of the columns) - f(second half)`. Its sums are those of both beside each other, so that both see the
 /// same resamples and the influences of a row on them are subtracted before they are squared.
@@ -44,6 +44,23 @@ impl Sums for Difference {
         let (new, base) = columns.split_at(self.new.domains().len());
         self.new.terms(new, stride, out);
         self.base.terms(base, stride, &mut out[self.new.width()..]);
+    }
+    fn sized(&self) -> bool {
+        self.new.sized()
+    }
+    fn shape(&self) -> Shape {
+        self.new.shape().beside(self.base.shape())
+    }
+    fn parts(&self, columns: &[&[f64]], out: &mut [f64]) {
+        let (new, base) = columns.split_at(self.new.domains().len());
+        let (to_new, to_base) = out.split_at_mut(self.new.shape().parts * columns[0].len());
+        self.new.parts(new, to_new);
+        self.base.parts(base, to_base);
+    }
+    fn frames(&self) -> Vec<Frame> {
+        let mut frames = self.new.frames();
+        frames.extend(self.base.frames());
+        frames
     }
     fn value(&self, sums: &[f64]) -> f64 {
         let (new, base) = self.sides(sums);

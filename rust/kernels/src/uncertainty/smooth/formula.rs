@@ -11,7 +11,7 @@ use super::statistics::of_name;
 use crate::grid::{Progress, Stopped};
 use crate::intervals::moments::Moments;
 use crate::memory;
-use crate::named::Named;
+use crate::named::{Named, Unknown};
 
 /// A statistic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,30 @@ pub enum Formula {
     Difference(Name),
 }
 
+/// How a difference begins in text.
+const DIFFERENCE: &str = "difference of ";
+
 impl Formula {
+    /// The formula with this text: `f1`, `mean/std` or `difference of f1`.
+    pub fn parse(text: &str) -> Result<Formula, Unknown> {
+        if let Some(name) = text.strip_prefix(DIFFERENCE) {
+            return Ok(Formula::Difference(Name::from_name(name)?));
+        }
+        Ok(match text.split_once('/') {
+            None => Formula::One(Name::from_name(text)?),
+            Some((above, below)) => Formula::Quotient(Name::from_name(above)?, Name::from_name(below)?),
+        })
+    }
+
+    /// The text that [`Formula::parse`] reads.
+    pub fn text(self) -> String {
+        match self {
+            Formula::One(name) => name.name().to_owned(),
+            Formula::Quotient(above, below) => format!("{}/{}", above.name(), below.name()),
+            Formula::Difference(name) => format!("{DIFFERENCE}{}", name.name()),
+        }
+    }
+
     /// The names of the columns that it reads.
     pub fn columns(self) -> Vec<&'static str> {
         match self {
@@ -41,7 +64,8 @@ impl Formula {
         }
     }
 
-    fn sums(self, moments: &[Moments]) -> Result<Box<dyn Sums>, NoEstimate> {
+    /// The statistic for columns with these moments.
+    pub(in crate::uncertainty) fn sums(self, moments: &[Moments]) -> Result<Box<dyn Sums>, NoEstimate> {
         let of = |name, moments| of_name(name, moments).ok_or(NoEstimate::SortedRows);
         match self {
             Formula::One(name) => of(name, moments),
@@ -74,11 +98,19 @@ pub(super) fn checked(
         moments.push(finite(column.moments(&mut *progress)?, place)?);
     }
     let statistic = formula.sums(&moments)?;
-    for (column, (domain, of)) in statistic.domains().iter().zip(&moments).enumerate() {
+    in_domains(&*statistic, &moments)?;
+    Ok(statistic)
+}
+
+/// Refuses columns that hold what the statistic does not take.
+pub(in crate::uncertainty) fn in_domains(
+    statistic: &dyn Sums,
+    moments: &[Moments],
+) -> Result<(), NoEstimate> {
+    for (column, (&domain, of)) in statistic.domains().iter().zip(moments).enumerate() {
         if !domain.holds(of) {
-            let (low, high) = (of.min, of.max);
-            return Err(NoEstimate::Domain { column, domain: *domain, low, high }.into());
+            return Err(NoEstimate::Domain { column, domain, low: of.min, high: of.max });
         }
     }
-    Ok(statistic)
+    Ok(())
 }

@@ -11,9 +11,11 @@ const ROUNDING: f64 = 1e-13;
 ///
 /// Subtracting the centre keeps the digits of large values with small differences; the scale keeps powers of them from
 /// overflowing, and as a power of two it changes no digit.
-#[derive(Clone, Copy)]
-pub(super) struct Frame {
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// What is subtracted from a value.
     pub centre: f64,
+    /// What the difference is multiplied by.
     pub scale: f64,
 }
 
@@ -29,6 +31,7 @@ impl Frame {
         Frame { centre, scale: scale_of(if up > down { up } else { down }) }
     }
 
+    /// A value in the frame.
     #[inline(always)]
     pub fn at(self, x: f64) -> f64 {
         (x - self.centre) * self.scale

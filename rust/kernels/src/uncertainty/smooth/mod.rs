@@ -12,6 +12,7 @@ mod designed;
 mod difference;
 mod formula;
 mod frame;
+mod powers;
 mod quotient;
 mod scale;
 mod statistics;
@@ -20,16 +21,20 @@ mod width;
 
 pub use abc::{Abc, abc};
 pub use boot::{bootstrap, bootstrap_each};
-pub(super) use closed::value_of;
 pub use closed::{Closed, Strata, closed};
+pub(super) use closed::{Gathered, closed_of, value_of};
 pub use designed::{Plan, designed, influences};
+pub(super) use formula::in_domains;
 pub use formula::{Formula, statistic};
+pub use frame::Frame;
 pub(super) use frame::within_one;
+pub use powers::{Centre, Factor, Powers, Shape};
 pub use scale::Scale;
 
 use super::no_estimate::NoEstimate;
 use crate::intervals::moments::Moments;
 use frame::resolution;
+use powers::AS_IT_IS;
 
 /// The values that a column may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +90,21 @@ pub trait Smooth<const C: usize, const K: usize>: Copy + Send + Sync {
     /// Whether the statistic is the share of ones among rows that are 0 or 1, which [`Smooth::hits`] counts.
     const ANSWERS: bool = false;
 
+    /// Whether rows differ in [`Smooth::size`]; else it is 1.
+    const SIZED: bool = false;
+    /// The terms as products of powers of two parts about centres; `None` where no term is about a centre.
+    const POWERS: Option<Powers> = None;
+
+    /// The two parts of a row, of which [`Smooth::POWERS`] are taken; they do not depend on the centres.
+    fn parts(self, _row: [f64; C]) -> [f64; 2] {
+        [f64::NAN; 2]
+    }
+
+    /// The centres and scales of the parts.
+    fn frames(self) -> [Frame; 2] {
+        [AS_IT_IS; 2]
+    }
+
     /// What a row adds to the sums, before its weight multiplies it.
     fn terms(self, row: [f64; C]) -> [f64; K];
 
@@ -131,6 +151,14 @@ pub trait Sums: Send + Sync {
     fn answers(&self) -> bool;
     /// See [`Smooth::terms`], of as many rows as each column has here: those of row i stand from `out[i * stride]` on.
     fn terms(&self, columns: &[&[f64]], stride: usize, out: &mut [f64]);
+    /// See [`Smooth::SIZED`].
+    fn sized(&self) -> bool;
+    /// The terms as products of powers of parts.
+    fn shape(&self) -> Shape;
+    /// The parts of as many rows as each column has here: part p of row i at `out[p * rows + i]`.
+    fn parts(&self, columns: &[&[f64]], out: &mut [f64]);
+    /// The centre and scale of each part.
+    fn frames(&self) -> Vec<Frame>;
     /// See [`Smooth::value`].
     fn value(&self, sums: &[f64]) -> f64;
     /// See [`Smooth::gradient`].
@@ -194,6 +222,30 @@ impl<S: Smooth<C, K>, const C: usize, const K: usize> Sums for Erased<S, C, K> {
         for (i, out) in out.chunks_mut(stride).enumerate() {
             out[..K].copy_from_slice(&self.smooth.terms(std::array::from_fn(|c| columns[c][i])));
         }
+    }
+    fn sized(&self) -> bool {
+        S::SIZED
+    }
+    fn shape(&self) -> Shape {
+        S::POWERS.as_ref().map_or_else(|| Shape::plain(K), Shape::of)
+    }
+    fn parts(&self, columns: &[&[f64]], out: &mut [f64]) {
+        let rows = columns[0].len();
+        for i in 0..rows {
+            let row = std::array::from_fn(|c| columns[c][i]);
+            if S::POWERS.is_some() {
+                for (p, part) in self.smooth.parts(row).into_iter().enumerate() {
+                    out[p * rows + i] = part;
+                }
+            } else {
+                for (p, part) in self.smooth.terms(row).into_iter().enumerate() {
+                    out[p * rows + i] = part;
+                }
+            }
+        }
+    }
+    fn frames(&self) -> Vec<Frame> {
+        if S::POWERS.is_some() { self.smooth.frames().into() } else { vec![AS_IT_IS; K] }
     }
     fn value(&self, sums: &[f64]) -> f64 {
         self.smooth.value(first(sums))

@@ -3,7 +3,7 @@
 use super::super::no_estimate::NoEstimate;
 use super::super::statistic::Name;
 use super::statistics::of_name;
-use super::{Domain, Scale, Sums};
+use super::{Domain, Frame, Scale, Shape, Sums};
 use crate::intervals::moments::Moments;
 use crate::named::Named;
 
@@ -57,6 +57,22 @@ impl Sums for Quotient {
     fn terms(&self, columns: &[&[f64]], stride: usize, out: &mut [f64]) {
         self.above.terms(columns, stride, out);
         self.below.terms(columns, stride, &mut out[self.above.width()..]);
+    }
+    fn sized(&self) -> bool {
+        self.above.sized()
+    }
+    fn shape(&self) -> Shape {
+        self.above.shape().beside(self.below.shape())
+    }
+    fn parts(&self, columns: &[&[f64]], out: &mut [f64]) {
+        let (to_above, to_below) = out.split_at_mut(self.above.shape().parts * columns[0].len());
+        self.above.parts(columns, to_above);
+        self.below.parts(columns, to_below);
+    }
+    fn frames(&self) -> Vec<Frame> {
+        let mut frames = self.above.frames();
+        frames.extend(self.below.frames());
+        frames
     }
     fn value(&self, sums: &[f64]) -> f64 {
         let (above, below) = self.split(sums);

@@ -20,6 +20,7 @@ pub struct Bleu;
 impl Smooth<10, 10> for Bleu {
     const DOMAINS: [Domain; 10] = [Domain::NonNegative; 10];
     const SCALE: Scale = Scale::Percent;
+    const SIZED: bool = true;
 
     #[inline(always)]
     fn terms(self, row: [f64; 10]) -> [f64; 10] {

@@ -15,6 +15,7 @@ pub struct Chrf<const K: usize>;
 impl<const K: usize> Smooth<K, K> for Chrf<K> {
     const DOMAINS: [Domain; K] = [Domain::NonNegative; K];
     const SCALE: Scale = Scale::Percent;
+    const SIZED: bool = true;
 
     #[inline(always)]
     fn terms(self, row: [f64; K]) -> [f64; K] {

@@ -1,6 +1,7 @@
 //! Pearson's correlation.
 
 use super::super::frame::{Frame, means, of_means, spread, within_one};
+use super::super::powers::Powers;
 use super::super::{Scale, Smooth};
 use crate::intervals::moments::Moments;
 
@@ -20,6 +21,15 @@ impl Correlation {
 
 impl Smooth<2, 6> for Correlation {
     const SCALE: Scale = Scale::Atanh;
+    const POWERS: Option<Powers> = Some(Powers::of_two(&[[0, 0], [1, 0], [0, 1], [2, 0], [0, 2], [1, 1]]));
+
+    fn parts(self, row: [f64; 2]) -> [f64; 2] {
+        row
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        [self.x, self.y]
+    }
 
     #[inline(always)]
     fn terms(self, [x, y]: [f64; 2]) -> [f64; 6] {

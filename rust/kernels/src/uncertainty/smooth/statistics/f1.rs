@@ -10,6 +10,7 @@ pub struct F1;
 impl Smooth<2, 2> for F1 {
     const DOMAINS: [Domain; 2] = [Domain::Binary; 2];
     const SCALE: Scale = Scale::Jaccard;
+    const SIZED: bool = true;
     const ANSWERS: bool = true;
 
     #[inline(always)]

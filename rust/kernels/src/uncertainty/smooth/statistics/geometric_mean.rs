@@ -1,5 +1,7 @@
 //! The geometric mean.
 
+use super::super::frame::Frame;
+use super::super::powers::{AS_IT_IS, Powers};
 use super::super::{Domain, Scale, Smooth};
 use crate::intervals::moments::Moments;
 use crate::math::{exp, log};
@@ -19,6 +21,15 @@ impl GeometricMean {
 impl Smooth<1, 2> for GeometricMean {
     const DOMAINS: [Domain; 1] = [Domain::Positive];
     const SCALE: Scale = Scale::LogFrom(0.0);
+    const POWERS: Option<Powers> = Some(Powers::of_one(&[[0, 0], [1, 0]]));
+
+    fn parts(self, [x]: [f64; 1]) -> [f64; 2] {
+        [log(x), 0.0]
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        [Frame { centre: self.centre, scale: 1.0 }, AS_IT_IS]
+    }
 
     fn terms(self, [x]: [f64; 1]) -> [f64; 2] {
         [1.0, log(x) - self.centre]

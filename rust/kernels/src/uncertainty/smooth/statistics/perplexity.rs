@@ -10,6 +10,7 @@ pub struct Perplexity;
 impl Smooth<2, 2> for Perplexity {
     const DOMAINS: [Domain; 2] = [Domain::Any, Domain::NonNegative];
     const SCALE: Scale = Scale::LogFrom(0.0);
+    const SIZED: bool = true;
 
     #[inline(always)]
     fn terms(self, [nll, tokens]: [f64; 2]) -> [f64; 2] {

@@ -9,6 +9,7 @@ pub struct Precision;
 impl Smooth<2, 2> for Precision {
     const DOMAINS: [Domain; 2] = [Domain::Binary; 2];
     const SCALE: Scale = Scale::Share;
+    const SIZED: bool = true;
     const ANSWERS: bool = true;
 
     #[inline(always)]

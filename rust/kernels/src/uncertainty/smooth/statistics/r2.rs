@@ -1,6 +1,7 @@
 //! The coefficient of determination.
 
 use super::super::frame::{Frame, means, of_means, spread};
+use super::super::powers::Powers;
 use super::super::{Scale, Smooth};
 use crate::intervals::moments::Moments;
 
@@ -19,6 +20,15 @@ impl R2 {
 
 impl Smooth<2, 4> for R2 {
     const SCALE: Scale = Scale::LogRest;
+    const POWERS: Option<Powers> = Some(Powers::of_one(&[[0, 0], [1, 0], [2, 0], [0, 2]]));
+
+    fn parts(self, [prediction, target]: [f64; 2]) -> [f64; 2] {
+        [target, prediction - target]
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        [self.target, Frame { centre: 0.0, scale: self.target.scale }]
+    }
 
     #[inline(always)]
     fn terms(self, [prediction, target]: [f64; 2]) -> [f64; 4] {

@@ -1,6 +1,7 @@
 //! The ratio of two sums, as a part of a quotient. (Alone it has kernels of its own.)
 
-use super::super::frame::{largest, scale_of};
+use super::super::frame::{Frame, largest, scale_of};
+use super::super::powers::{Centre, Powers};
 use super::super::{Domain, Scale, Smooth};
 use crate::intervals::moments::Moments;
 use crate::simd::scalar;
@@ -26,6 +27,17 @@ impl Smooth<2, 2> for Ratio {
     /// Denominators of one sign, whose sum is then certainly not 0.
     const DOMAINS: [Domain; 2] = [Domain::Any, Domain::NonNegative];
     const SCALE: Scale = Scale::Identity;
+    const SIZED: bool = true;
+    const POWERS: Option<Powers> =
+        Some(Powers { terms: &[[0, 1], [1, 0]], centres: [Centre::Other, Centre::Nowhere] });
+
+    fn parts(self, row: [f64; 2]) -> [f64; 2] {
+        row
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        [Frame { centre: self.shift, scale: self.scale }, Frame { centre: 0.0, scale: self.scale }]
+    }
 
     #[inline(always)]
     fn terms(self, [x, y]: [f64; 2]) -> [f64; 2] {

@@ -11,6 +11,7 @@ pub struct Recall;
 impl Smooth<2, 2> for Recall {
     const DOMAINS: [Domain; 2] = Precision::DOMAINS;
     const SCALE: Scale = Precision::SCALE;
+    const SIZED: bool = true;
     const ANSWERS: bool = Precision::ANSWERS;
 
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! The root mean squared error.
 
-use super::super::frame::{largest, scale_of};
+use super::super::frame::{Frame, largest, scale_of};
+use super::super::powers::{AS_IT_IS, Centre, Powers};
 use super::super::{Scale, Smooth};
 use crate::intervals::moments::Moments;
 
@@ -19,6 +20,15 @@ impl Rmse {
 
 impl Smooth<2, 2> for Rmse {
     const SCALE: Scale = Scale::LogFrom(0.0);
+    const POWERS: Option<Powers> = Some(Powers { terms: &[[0, 0], [2, 0]], centres: [Centre::Nowhere; 2] });
+
+    fn parts(self, [prediction, target]: [f64; 2]) -> [f64; 2] {
+        [prediction - target, 0.0]
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        [Frame { centre: 0.0, scale: self.scale }, AS_IT_IS]
+    }
 
     #[inline(always)]
     fn terms(self, [prediction, target]: [f64; 2]) -> [f64; 2] {

@@ -1,6 +1,7 @@
 //! The skewness.
 
 use super::super::frame::{Frame, means, of_means, spread};
+use super::super::powers::{AS_IT_IS, Powers};
 use super::super::{Scale, Smooth};
 use crate::intervals::moments::Moments;
 
@@ -18,6 +19,15 @@ impl Skewness {
 
 impl Smooth<1, 4> for Skewness {
     const SCALE: Scale = Scale::Identity;
+    const POWERS: Option<Powers> = Some(Powers::of_one(&[[0, 0], [1, 0], [2, 0], [3, 0]]));
+
+    fn parts(self, [x]: [f64; 1]) -> [f64; 2] {
+        [x, 0.0]
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        [self.frame, AS_IT_IS]
+    }
 
     #[inline(always)]
     fn terms(self, [x]: [f64; 1]) -> [f64; 4] {

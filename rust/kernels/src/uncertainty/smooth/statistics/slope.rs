@@ -1,6 +1,7 @@
 //! The slope of the regression line.
 
 use super::super::frame::{Frame, means, of_means, spread};
+use super::super::powers::Powers;
 use super::super::{Scale, Smooth};
 use crate::intervals::moments::Moments;
 
@@ -31,6 +32,15 @@ impl Slope {
 
 impl Smooth<2, 5> for Slope {
     const SCALE: Scale = Scale::Identity;
+    const POWERS: Option<Powers> = Some(Powers::of_two(&[[0, 0], [1, 0], [0, 1], [2, 0], [1, 1]]));
+
+    fn parts(self, row: [f64; 2]) -> [f64; 2] {
+        row
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        [self.x, self.y]
+    }
 
     #[inline(always)]
     fn terms(self, [x, y]: [f64; 2]) -> [f64; 5] {

@@ -1,5 +1,7 @@
 //! The standard deviation, divided by n.
 
+use super::super::frame::Frame;
+use super::super::powers::Powers;
 use super::super::{Scale, Smooth};
 use super::variance::Variance;
 use crate::intervals::moments::Moments;
@@ -18,6 +20,15 @@ impl Std {
 
 impl Smooth<1, 3> for Std {
     const SCALE: Scale = Scale::LogFrom(0.0);
+    const POWERS: Option<Powers> = Some(Powers::of_one(&[[0, 0], [1, 0], [2, 0]]));
+
+    fn parts(self, [x]: [f64; 1]) -> [f64; 2] {
+        [x, 0.0]
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        self.variance.frames()
+    }
 
     #[inline(always)]
     fn terms(self, row: [f64; 1]) -> [f64; 3] {

@@ -1,6 +1,7 @@
 //! The variance, divided by n.
 
 use super::super::frame::{Frame, means, of_means, spread};
+use super::super::powers::{AS_IT_IS, Powers};
 use super::super::{Scale, Smooth};
 use crate::intervals::moments::Moments;
 
@@ -18,6 +19,15 @@ impl Variance {
 
 impl Smooth<1, 3> for Variance {
     const SCALE: Scale = Scale::LogFrom(0.0);
+    const POWERS: Option<Powers> = Some(Powers::of_one(&[[0, 0], [1, 0], [2, 0]]));
+
+    fn parts(self, [x]: [f64; 1]) -> [f64; 2] {
+        [x, 0.0]
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        [self.frame, AS_IT_IS]
+    }
 
     #[inline(always)]
     fn terms(self, [x]: [f64; 1]) -> [f64; 3] {

@@ -1,6 +1,7 @@
 //! The mean of a column with another as its weights.
 
 use super::super::frame::{Frame, largest, scale_of};
+use super::super::powers::Powers;
 use super::super::{Domain, Scale, Smooth};
 use crate::intervals::moments::Moments;
 
@@ -20,6 +21,16 @@ impl WeightedMean {
 impl Smooth<2, 2> for WeightedMean {
     const DOMAINS: [Domain; 2] = [Domain::Any, Domain::NonNegative];
     const SCALE: Scale = Scale::Identity;
+    const SIZED: bool = true;
+    const POWERS: Option<Powers> = Some(Powers::of_one(&[[0, 1], [1, 1]]));
+
+    fn parts(self, row: [f64; 2]) -> [f64; 2] {
+        row
+    }
+
+    fn frames(self) -> [Frame; 2] {
+        [self.frame, Frame { centre: 0.0, scale: self.scale }]
+    }
 
     #[inline(always)]
     fn terms(self, [x, weight]: [f64; 2]) -> [f64; 2] {

@@ -1,0 +1,44 @@
+//! Sums that a state keeps for a statistic of sums, without knowing the rest of the rows.
+//!
+//! The terms of a statistic are powers of parts about centres, and the centres are known when all rows have come. A state
+//! adds up the powers of the parts themselves, without rounding ([`products`]), and moves the sums to the centres when it
+//! is asked ([`Recipe::moved`]). No digits are lost, since neither step rounds before the end.
+
+mod boot_bytes;
+pub mod boot_state;
+mod facts;
+pub mod histogram;
+mod limbs;
+mod poisson;
+mod products;
+mod quantile_bytes;
+pub mod quantile_state;
+mod recipe;
+mod sums_bytes;
+pub mod sums_state;
+pub mod units;
+
+use super::no_estimate::NoEstimate;
+
+/// Why a batch or another state is refused; none of its rows has been added.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Refused {
+    /// The statistic does not take these rows.
+    Rows(NoEstimate),
+    /// A code lies outside `0..clusters` (holds its index), or has no name (holds the code).
+    Code(usize),
+    /// One of the two has clusters and the other has none.
+    MixedClusters,
+    /// More than 2^64 rows.
+    TooMany,
+    /// Rows differ in size, so that the interval needs the sums of each.
+    NeedsClusters,
+    /// The states are of different statistics, or of other replicates.
+    Other,
+}
+
+impl From<NoEstimate> for Refused {
+    fn from(refused: NoEstimate) -> Self {
+        Refused::Rows(refused)
+    }
+}

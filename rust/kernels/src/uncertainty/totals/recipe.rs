@@ -1,0 +1,214 @@
+//! Which products of its parts a statistic is added up of, and how its sums follow from those of the products.
+
+use super::super::smooth::{Centre, Factor, Frame, Shape, Sums};
+use crate::exact::{Packed, Sum};
+use crate::math::double::product;
+use crate::simd::scalar;
+use std::collections::BTreeSet;
+
+/// The power of each part in a product.
+pub type Powers = Vec<u8>;
+
+/// The products whose sums a state keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    shape: Shape,
+    /// The products in the order of their sums; the first is 1, whose sum is the number of rows.
+    products: Vec<Powers>,
+}
+
+/// A number as an unevaluated sum of two, and a small whole number that multiplies it.
+#[derive(Clone, Copy)]
+struct Coefficient {
+    parts: [f64; 2],
+    times: u32,
+}
+
+const ONE: Coefficient = Coefficient { parts: [1.0, 0.0], times: 1 };
+
+impl Coefficient {
+    fn by(self, x: f64) -> Coefficient {
+        Coefficient { parts: multiplied(self.parts, x), ..self }
+    }
+}
+
+/// A number in two parts times another, to about 2^-104 of it.
+pub(super) fn multiplied([high, low]: [f64; 2], x: f64) -> [f64; 2] {
+    let (leading, rest) = product(high, x);
+    let rest = rest + low * x;
+    let sum = leading + rest;
+    [sum, (leading - sum) + rest]
+}
+
+impl Recipe {
+    /// The products that the terms of a statistic are made of.
+    pub fn of(statistic: &dyn Sums) -> Recipe {
+        let shape = statistic.shape();
+        let all = shape.terms.iter().flat_map(|term| expanded(term, shape.parts, None));
+        Recipe { products: ordered(all, shape.parts), shape: shape.clone() }
+    }
+
+    /// The products that the terms are made of, and those of any two of them.
+    pub fn of_pairs(statistic: &dyn Sums) -> Recipe {
+        let shape = statistic.shape();
+        let mut all: Vec<(Powers, Coefficient)> = Vec::new();
+        for (k, first) in shape.terms.iter().enumerate() {
+            all.extend(expanded(first, shape.parts, None));
+            for second in &shape.terms[k..] {
+                all.extend(expanded(&[&first[..], &second[..]].concat(), shape.parts, None));
+            }
+        }
+        Recipe { products: ordered(all.into_iter(), shape.parts), shape }
+    }
+
+    /// The products, in the order of their sums.
+    pub fn products(&self) -> &[Powers] {
+        &self.products
+    }
+
+    /// The number of parts of a row.
+    pub fn parts(&self) -> usize {
+        self.shape.parts
+    }
+
+    /// The sums of the terms about their centres, each rounded once, from those of the products.
+    pub fn moved(&self, frames: &[Frame], sums: &[Packed]) -> Vec<f64> {
+        self.shape.terms.iter().map(|term| self.sum_of(term, frames, sums)).collect()
+    }
+
+    /// The sum of the squares of each term about its centre, for a recipe of pairs.
+    pub fn squares(&self, frames: &[Frame], sums: &[Packed]) -> Vec<f64> {
+        let twice = |term: &Vec<Factor>| self.sum_of(&[&term[..], &term[..]].concat(), frames, sums);
+        self.shape.terms.iter().map(twice).collect()
+    }
+
+    /// The sum of the squares of `sum_k by[k] term_k` over all rows, rounded once, for a recipe of pairs; `None` where
+    /// rounding of the products may have moved it by more than about a millionth.
+    pub fn squared(&self, frames: &[Frame], sums: &[Packed], by: &[f64]) -> Option<f64> {
+        let mut found = Cancelling::default();
+        for (j, first) in self.shape.terms.iter().enumerate() {
+            for (k, second) in self.shape.terms.iter().enumerate() {
+                let term = [&first[..], &second[..]].concat();
+                let factor = scalar(|| {
+                    let scale = scale_of(&term, frames);
+                    multiplied(multiplied([by[j], 0.0], by[k]), scale)
+                });
+                self.add(&mut found, &term, frames, sums, factor);
+            }
+        }
+        found.clear()
+    }
+
+    /// Whether rounding of the products may have moved a sum about centres by more than about a millionth: their powers
+    /// are then too large beside those of the distances.
+    pub fn blurred(&self, frames: &[Frame], sums: &[Packed]) -> bool {
+        let told = |factor: &Factor| factor.centre != Centre::Nowhere;
+        self.shape.terms.iter().any(|term| {
+            // Such a sum is one of numbers of at least 0; others may be small because their numbers have both signs.
+            let even = term.iter().all(|factor| factor.power % 2 == 0);
+            even && term.iter().any(told) && {
+                let mut found = Cancelling::default();
+                self.add(&mut found, term, frames, sums, [1.0, 0.0]);
+                found.clear().is_none()
+            }
+        })
+    }
+
+    fn sum_of(&self, term: &[Factor], frames: &[Frame], sums: &[Packed]) -> f64 {
+        let mut found = Cancelling::default();
+        self.add(&mut found, term, frames, sums, [1.0, 0.0]);
+        let unscaled = found.sum.value();
+        scalar(|| unscaled * scale_of(term, frames))
+    }
+
+    /// Adds `factor` times a term about its centres, but for its scale.
+    fn add(
+        &self,
+        found: &mut Cancelling,
+        term: &[Factor],
+        frames: &[Frame],
+        sums: &[Packed],
+        [high, low]: [f64; 2],
+    ) {
+        for (powers, Coefficient { parts, times }) in expanded(term, self.shape.parts, Some(frames)) {
+            let Ok(place) = self.products.binary_search(&powers) else { continue };
+            let parts = scalar(|| {
+                let [a, b] = multiplied(parts, high);
+                [a, b + parts[0] * low]
+            });
+            found.add(&sums[place], parts, times);
+        }
+    }
+}
+
+/// A sum of products that may cancel, with the sum of their magnitudes.
+#[derive(Default)]
+struct Cancelling {
+    sum: Sum,
+    size: Sum,
+}
+
+/// Products and coefficients are known to about 2^-102; what is less than this share of what cancelled is not known to a
+/// millionth any more.
+const CLEAR: f64 = 1.0 / (1u128 << 80) as f64;
+
+impl Cancelling {
+    fn add(&mut self, sum: &Packed, coefficient: [f64; 2], times: u32) {
+        for part in coefficient {
+            if part != 0.0 {
+                self.sum.add_multiple(sum, part, times);
+            }
+        }
+        self.size.add_multiple(&sum.magnitude(), coefficient[0].abs(), times);
+    }
+
+    /// The sum where its digits are known; a sum that is 0 is exact.
+    fn clear(self) -> Option<f64> {
+        let (sum, size) = (self.sum.value(), self.size.value());
+        (sum == 0.0 || scalar(|| sum.abs() >= CLEAR * size)).then_some(sum)
+    }
+}
+
+/// The power of two that a term is multiplied by.
+fn scale_of(term: &[Factor], frames: &[Frame]) -> f64 {
+    let mut scale = 1.0;
+    for factor in term {
+        for _ in 0..factor.power {
+            scale *= frames[factor.part].scale;
+        }
+    }
+    scale
+}
+/// The products in ascending order, 1 first.
+fn ordered(all: impl Iterator<Item = (Powers, Coefficient)>, parts: usize) -> Vec<Powers> {
+    let mut products: BTreeSet<Powers> = all.map(|(powers, _)| powers).collect();
+    products.insert(vec![0; parts]);
+    products.into_iter().collect()
+}
+
+/// A product of powers about centres as a sum of products of powers; without frames, with coefficients that mean nothing.
+fn expanded(term: &[Factor], parts: usize, frames: Option<&[Frame]>) -> Vec<(Powers, Coefficient)> {
+    let mut sum = vec![(vec![0; parts], ONE)];
+    for factor in term {
+        let centre = frames.map_or(0.0, |frames| -frames[factor.part].centre);
+        let most = if factor.centre == Centre::Nowhere { 0 } else { factor.power };
+        let mut next = Vec::new();
+        for (powers, coefficient) in sum {
+            let (mut by_centre, mut choices) = (coefficient, 1u32);
+            for dropped in 0..=most {
+                if dropped > 0 {
+                    by_centre = scalar(|| by_centre.by(centre));
+                    choices = choices * u32::from(factor.power + 1 - dropped) / u32::from(dropped);
+                }
+                let mut powers: Powers = powers.clone();
+                powers[factor.part] += factor.power - dropped;
+                if factor.centre == Centre::Other {
+                    powers[factor.other] += dropped;
+                }
+                next.push((powers, Coefficient { times: by_centre.times * choices, ..by_centre }));
+            }
+        }
+        sum = next;
+    }
+    sum
+}

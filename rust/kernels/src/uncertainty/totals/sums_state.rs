@@ -1,0 +1,534 @@
+//! The state of a statistic of sums: its sums over all rows, and those of each cluster.
+
+use super::super::no_estimate::{Ended, NoEstimate, answer};
+use super::super::paired::Wide;
+use super::super::smooth::{Closed, Formula, Frame, Gathered, Sums, closed_of, in_domains};
+use super::boot_state::{sums_of, together, unframed};
+use super::facts::Facts;
+use super::products::each_block;
+use super::recipe::Recipe;
+use super::{Refused, sums_bytes};
+use crate::clusters::{Id, Keyed, Names, Shards, exact_sums, sizes};
+use crate::exact::{Packed, Sum};
+use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks};
+use crate::intervals::Confidence;
+use crate::intervals::moments::Moments;
+use crate::memory::{self, NoMemory};
+use crate::simd::scalar;
+use crate::state::State;
+use crate::state::bytes::{BytesError, Kind};
+use std::sync::Arc;
+
+/// The sums of a cluster; the first is its number of rows.
+#[derive(Clone, Debug)]
+pub(super) struct Named(pub Id, pub Arc<[Packed]>);
+
+impl Keyed for Named {
+    type Key = Id;
+    fn key(&self) -> &Id {
+        &self.0
+    }
+    fn join(&mut self, other: &Self) -> bool {
+        let sums = self.1.iter().zip(other.1.iter());
+        self.1 = sums.map(|(a, b)| a.plus::<{ Sum::PLACES }, -1074>(b)).collect();
+        true
+    }
+}
+
+/// The state.
+#[derive(Debug)]
+pub struct SumsTotals {
+    pub(super) formula: Formula,
+    pub(super) n: u64,
+    /// Whether rows come in clusters; `None` before the first row.
+    pub(super) clustered: Option<bool>,
+    pub(super) columns: Vec<Facts>,
+    /// The sums over all rows: of the products that the terms are made of and, without clusters, of those of any two.
+    pub(super) sums: Vec<Packed>,
+    pub(super) named: Shards<Named>,
+    /// The number of rows that the caller excluded.
+    pub excluded: u64,
+    /// The number of rows that were left out for a NaN.
+    pub nan: u64,
+}
+
+/// What is asked of rows in clusters: the code of each row, and the names of the codes.
+pub type Clusters<'a> = Option<(&'a [i64], Names<'a>)>;
+
+impl SumsTotals {
+    /// A state without rows.
+    pub fn new(formula: Formula) -> Self {
+        SumsTotals {
+            formula,
+            n: 0,
+            clustered: None,
+            columns: vec![Facts::default(); formula.columns().len()],
+            sums: Vec::new(),
+            named: Shards::default(),
+            excluded: 0,
+            nan: 0,
+        }
+    }
+
+    /// The statistic.
+    pub fn formula(&self) -> Formula {
+        self.formula
+    }
+
+    /// The number of rows, and of clusters.
+    pub fn size(&self) -> (u64, usize) {
+        (self.n, self.named.len())
+    }
+
+    /// Whether rows come in clusters.
+    pub fn clustered(&self) -> bool {
+        self.clustered == Some(true)
+    }
+
+    /// A state of these rows alone.
+    pub fn of_rows(
+        formula: Formula,
+        columns: &[&dyn Wide],
+        clusters: Clusters<'_>,
+        left_out: [u64; 2],
+        progress: Progress<'_>,
+    ) -> Result<Result<SumsTotals, Refused>, Stopped> {
+        Ok(match answer(of_rows(formula, columns, clusters, left_out, progress))? {
+            Ok(made) => made,
+            Err(refused) => Err(refused.into()),
+        })
+    }
+
+    /// The statistic with its interval, and the kind of the interval in words.
+    ///
+    /// # Errors
+    /// Where there is no statistic of all rows.
+    pub fn closed(
+        &self,
+        confidence: Confidence,
+        progress: Progress<'_>,
+    ) -> Result<Result<(Closed, &'static str), NoEstimate>, Stopped> {
+        answer(self.closed_or_ended(confidence, progress))
+    }
+
+    fn closed_or_ended(
+        &self,
+        confidence: Confidence,
+        progress: Progress<'_>,
+    ) -> Result<(Closed, &'static str), Ended> {
+        let moments: Vec<Moments> = self.columns.iter().map(|facts| facts.moments(self.n)).collect();
+        let statistic = self.formula.sums(&moments)?;
+        let frames = statistic.frames();
+        let found = if self.clustered() {
+            let recipe = Recipe::of(&*statistic);
+            clear(&recipe, &frames, &self.sums, &moments)?;
+            let clusters: Vec<&Named> = memory::gathered(self.named.iter())?;
+            let each = 256;
+            let parts =
+                map_chunks(chunks(clusters.len(), each), clusters.len() * 1024, &mut *progress, |index| {
+                    let within = &clusters[chunk(index, clusters.len(), each)];
+                    memory::collected(within.iter().map(|named| recipe.moved(&frames, &named.1)))
+                })?;
+            let most = clusters.iter().map(|named| rows_of(&named.1)).max().unwrap_or(0);
+            let units = memory::joined(parts)?;
+            closed_of(&*statistic, Gathered::Units { units: &units, most }, confidence, progress)?
+        } else {
+            let recipe = Recipe::of_pairs(&*statistic);
+            let (totals, squares) = (recipe.moved(&frames, &self.sums), recipe.squares(&frames, &self.sums));
+            clear(&recipe, &frames, &self.sums, &moments)?;
+            let squared = |gradient: &[f64]| match recipe.squared(&frames, &self.sums, gradient) {
+                _ if constant(&moments) => Ok(0.0),
+                Some(sum) => Ok(sum),
+                None => Err(blurred(&moments)),
+            };
+            let gathered =
+                Gathered::Rows { totals: &totals, squares: &squares, n: self.n, squared: &squared };
+            closed_of(&*statistic, gathered, confidence, progress)?
+        };
+        Ok((found, statistic.scale().words()))
+    }
+}
+
+/// Whether all rows are equal.
+fn constant(columns: &[Moments]) -> bool {
+    columns.iter().all(|of| of.min == of.max)
+}
+
+/// Refuses columns whose sums about their centres are not known well; those of equal rows are 0.
+pub(super) fn clear(
+    recipe: &Recipe,
+    frames: &[Frame],
+    sums: &[Packed],
+    columns: &[Moments],
+) -> Result<(), NoEstimate> {
+    if !constant(columns) && recipe.blurred(frames, sums) { Err(blurred(columns)) } else { Ok(()) }
+}
+
+/// The refusal of columns that lie too far from 0 beside their spread: names the one whose range is the smallest beside its
+/// mean.
+fn blurred(columns: &[Moments]) -> NoEstimate {
+    let narrow = |of: &Moments| scalar(|| (of.max - of.min) / of.mean.abs());
+    let mut column = 0;
+    for (place, of) in columns.iter().enumerate() {
+        if narrow(of) < narrow(&columns[column]) {
+            column = place;
+        }
+    }
+    NoEstimate::Blurred { column, low: columns[column].min, high: columns[column].max }
+}
+
+/// The number of rows of a cluster.
+pub(super) fn rows_of(sums: &[Packed]) -> u64 {
+    sums[0].wide::<{ Sum::PLACES }, -1074>().value() as u64
+}
+
+fn of_rows(
+    formula: Formula,
+    columns: &[&dyn Wide],
+    clusters: Clusters<'_>,
+    [excluded, nan]: [u64; 2],
+    progress: Progress<'_>,
+) -> Result<Result<SumsTotals, Refused>, Ended> {
+    let empty = SumsTotals { excluded, nan, ..SumsTotals::new(formula) };
+    let n = columns[0].len();
+    if n == 0 {
+        return Ok(Ok(empty));
+    }
+    let mut facts = memory::with_capacity(columns.len())?;
+    for (place, column) in columns.iter().enumerate() {
+        facts.push(Facts::of(*column, place, &mut *progress)?);
+    }
+    let moments: Vec<Moments> = facts.iter().map(|facts| facts.moments(n as u64)).collect();
+    let statistic = unframed(formula)?;
+    in_domains(&*statistic, &moments)?;
+    let made = SumsTotals { n: n as u64, clustered: Some(clusters.is_some()), columns: facts, ..empty };
+    let Some((codes, names)) = clusters else {
+        // The leverage of each row would be its own, which sums do not tell.
+        if statistic.sized() && !statistic.answers() {
+            return Ok(Err(Refused::NeedsClusters));
+        }
+        let sums = sums_of(&*statistic, &Recipe::of_pairs(&*statistic), columns, &moments, progress)?;
+        return Ok(Ok(SumsTotals { sums, ..made }));
+    };
+    let count = names.count();
+    if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= count) {
+        return Ok(Err(Refused::Code(bad)));
+    }
+    let recipe = Recipe::of(&*statistic);
+    let width = recipe.products().len();
+    let by_cluster = by_cluster(&*statistic, &recipe, columns, &moments, (codes, count), &mut *progress)?;
+    let (mut named, mut all) = (Shards::default(), memory::filled(width, Sum::new())?);
+    let mut pace = Pace::new(progress);
+    for (code, sums) in by_cluster.into_iter().enumerate() {
+        if sums[0] == Packed::default() {
+            continue;
+        }
+        for (all, sum) in all.iter_mut().zip(sums.iter()) {
+            all.merge(sum);
+        }
+        let Some(id) = names.id(code) else { return Ok(Err(Refused::Code(code))) };
+        named.add(&Named(id, sums))?;
+        pace.step()?;
+    }
+    let sums = memory::collected(all.into_iter().map(Sum::packed))?;
+    Ok(Ok(SumsTotals { sums, named, ..made }))
+}
+
+/// The sums of the products of each cluster.
+fn by_cluster(
+    statistic: &dyn Sums,
+    recipe: &Recipe,
+    columns: &[&dyn Wide],
+    moments: &[Moments],
+    (codes, count): (&[i64], usize),
+    progress: Progress<'_>,
+) -> Result<Vec<Arc<[Packed]>>, Ended> {
+    let (rows, width) = (codes.len(), recipe.products().len());
+    let mut whole: Vec<(usize, Vec<f64>)> = Vec::new();
+    each_block(statistic, recipe, columns, moments, &mut *progress, |start, length, products| {
+        // The first product is 1, whose sum is the number of rows.
+        let terms = || products.columns.iter().filter(|(place, _)| *place > 0);
+        if whole.is_empty() {
+            for (place, _) in terms() {
+                memory::push(&mut whole, (*place, memory::filled(rows, 0.0)?))?;
+            }
+        }
+        for ((_, whole), (_, column)) in whole.iter_mut().zip(terms()) {
+            whole[start..start + length].copy_from_slice(&column[..length]);
+        }
+        Ok(())
+    })?;
+    let mut sums: Vec<Vec<Packed>> = memory::with_capacity(width)?;
+    let numbers = sizes(codes, count, &mut *progress)?;
+    sums.push(memory::collected(numbers.into_iter().map(Packed::whole))?);
+    for (place, column) in &whole {
+        let own = exact_sums(column, codes, count, &mut *progress)?;
+        match sums.get_mut(*place) {
+            Some(first) => *first = together(first, &own)?,
+            None => sums.push(own),
+        }
+    }
+    let each = 1 << 12;
+    let parts = map_chunks(chunks(count, each), count * width * 64, progress, |index| {
+        memory::collected(
+            chunk(index, count, each)
+                .map(|code| -> Arc<[Packed]> { sums.iter().map(|of| of[code].clone()).collect() }),
+        )
+    })?;
+    Ok(memory::joined(parts)?)
+}
+
+impl State for SumsTotals {
+    const KIND: Kind = Kind::Statistic;
+    type Refused = Refused;
+
+    fn copied(&self) -> Result<Self, NoMemory> {
+        Ok(SumsTotals {
+            columns: memory::collected(self.columns.iter().cloned())?,
+            sums: memory::collected(self.sums.iter().cloned())?,
+            named: self.named.copied()?,
+            ..*self
+        })
+    }
+
+    fn merged(
+        &self,
+        other: &SumsTotals,
+        progress: Progress<'_>,
+    ) -> Result<Result<SumsTotals, Refused>, Stopped> {
+        if self.formula != other.formula {
+            return Ok(Err(Refused::Other));
+        }
+        if let (Some(here), Some(there)) = (self.clustered, other.clustered)
+            && here != there
+        {
+            return Ok(Err(Refused::MixedClusters));
+        }
+        let counts = || {
+            let rows = self.n.checked_add(other.n)?;
+            Some([rows, self.excluded.checked_add(other.excluded)?, self.nan.checked_add(other.nan)?])
+        };
+        let mut pace = Pace::new(progress);
+        let (Some([n, excluded, nan]), Some(named)) = (counts(), self.named.merged(&other.named, &mut pace)?)
+        else {
+            return Ok(Err(Refused::TooMany));
+        };
+        // A state without rows has no sums yet.
+        let sums = match (self.n, other.n) {
+            (0, _) => memory::collected(other.sums.iter().cloned())?,
+            (_, 0) => memory::collected(self.sums.iter().cloned())?,
+            _ => together(&self.sums, &other.sums)?,
+        };
+        Ok(Ok(SumsTotals {
+            formula: self.formula,
+            n,
+            clustered: self.clustered.or(other.clustered),
+            columns: memory::collected(self.columns.iter().zip(&other.columns).map(|(a, b)| a.plus(b)))?,
+            sums,
+            named,
+            excluded,
+            nan,
+        }))
+    }
+
+    fn to_bytes(&self, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> {
+        sums_bytes::write(self, config, progress)
+    }
+
+    fn from_bytes(bytes: &[u8], progress: Progress<'_>) -> Result<(Self, Vec<u8>), BytesError> {
+        sums_bytes::read(bytes, progress)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intervals::Alternative;
+    use crate::named::Named as _;
+    use crate::uncertainty::Design;
+    use crate::uncertainty::smooth::{closed, statistic};
+    use crate::uncertainty::statistic::Name;
+
+    const CONFIDENCE: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+    const ROWS: usize = 3_000;
+
+    /// Columns that the statistic takes: answers where it takes them, else values far from 0.
+    fn columns(name: Name) -> Vec<Vec<f64>> {
+        let noise =
+            |i: usize, step: usize| ((i * step + 17) * 2_654_435_761 % 1_000_003) as f64 / 1_000_003.0;
+        let about = name.about().columns;
+        (about.iter().enumerate())
+            .map(|(place, column)| {
+                let answer = move |i: usize, share: f64| f64::from(u8::from(noise(i, 5 + 4 * place) < share));
+                (0..ROWS)
+                    .map(|i| match *column {
+                        "predictions" | "targets" if !matches!(name, Name::Rmse | Name::R2) => {
+                            if noise(i, 31) < 0.6 { answer(i, 0.5) } else { f64::from(u8::from(i % 3 == 0)) }
+                        }
+                        "probabilities" => 0.05 + 0.9 * noise(i, 3),
+                        _ if about.len() > 4 => (1.0 + 9.0 * noise(i, 7 + 6 * place)).floor(),
+                        _ => 1_000.0 + noise(i, 7) + noise(i, 11 + 6 * place) + noise(i, 3 + place).powi(4),
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+
+    fn formulas() -> Vec<Formula> {
+        let one = Name::ALL.iter().copied().filter(|name| name.ordered(&[0.5]).is_none()).map(Formula::One);
+        one.chain([Formula::Quotient(Name::Mean, Name::Std), Formula::Quotient(Name::F1, Name::Accuracy)])
+            .collect()
+    }
+
+    fn name_of(formula: Formula) -> Name {
+        let (Formula::One(name) | Formula::Quotient(name, _) | Formula::Difference(name)) = formula;
+        name
+    }
+
+    fn with(formula: Formula, check: impl Fn(&[&dyn Wide])) {
+        let columns = columns(name_of(formula));
+        let slices: Vec<&[f64]> = columns.iter().map(|column| &column[..]).collect();
+        let wide: Vec<&dyn Wide> = slices.iter().map(|slice| slice as &dyn Wide).collect();
+        check(&wide);
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        a.is_nan() && b.is_nan() || a == b || (a - b).abs() <= 3e-9 * (a.abs() + b.abs())
+    }
+
+    fn check(formula: Formula, got: Closed, want: Closed) {
+        let numbers = |of: &Closed| {
+            [of.value, of.standard_error, of.interval.low, of.interval.high, of.df, of.n_effective]
+        };
+        let same = numbers(&got).into_iter().zip(numbers(&want)).all(|(a, b)| close(a, b));
+        assert!(
+            same && (got.unspread, got.plain) == (want.unspread, want.plain),
+            "{formula:?}: {got:?} {want:?}"
+        );
+    }
+
+    #[test]
+    fn states_say_what_the_closed_form_says() {
+        let codes: Vec<i64> = (0..ROWS as i64).map(|i| (i * i + i / 7) % 101).collect();
+        let ids: Vec<i64> = (0..101).collect();
+        for formula in formulas() {
+            with(formula, |wide| {
+                let statistic = statistic(formula, wide, &mut |_| true).unwrap().unwrap();
+                for clustered in [true, false] {
+                    let clusters = clustered.then_some((&codes[..], Names::Numbers(&ids)));
+                    let made = SumsTotals::of_rows(formula, wide, clusters, [0; 2], &mut |_| true).unwrap();
+                    if !clustered && statistic.sized() && !statistic.answers() {
+                        assert!(matches!(made, Err(Refused::NeedsClusters)), "{formula:?}");
+                        continue;
+                    }
+                    let design =
+                        if clustered { Design::Clusters { codes: &codes, count: 101 } } else { Design::Rows };
+                    let want = closed(&*statistic, wide, None, design, None, CONFIDENCE, &mut |_| true);
+                    let got = made.unwrap().closed(CONFIDENCE, &mut |_| true).unwrap().unwrap().0;
+                    check(formula, got, want.unwrap().unwrap());
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn rows_of_other_statistics_have_the_size_1() {
+        for formula in formulas() {
+            with(formula, |wide| {
+                let statistic = statistic(formula, wide, &mut |_| true).unwrap().unwrap();
+                let width = statistic.width();
+                let mut terms = vec![0.0; ROWS * width];
+                let columns = columns(name_of(formula));
+                let slices: Vec<&[f64]> = columns.iter().map(|column| &column[..]).collect();
+                statistic.terms(&slices, width, &mut terms);
+                let ones = terms.chunks(width).all(|row| statistic.size(row) == 1.0);
+                assert_eq!(ones, !statistic.sized(), "{formula:?}");
+            });
+        }
+    }
+
+    /// A column without its first rows.
+    struct From<'a>(&'a dyn Wide, usize, usize);
+
+    impl Wide for From<'_> {
+        fn len(&self) -> usize {
+            self.2 - self.1
+        }
+        fn widen(&self, start: usize, out: &mut [f64]) {
+            self.0.widen(self.1 + start, out);
+        }
+        fn rounded(&self, x: f64) -> f64 {
+            x
+        }
+        fn moments(&self, progress: Progress<'_>) -> Result<crate::intervals::moments::Column, Stopped> {
+            let mut values = vec![0.0; self.len()];
+            self.widen(0, &mut values);
+            crate::intervals::moments::moments(&values, progress)
+        }
+        fn cluster_sums(
+            &self,
+            _: &[i64],
+            _: usize,
+            _: f64,
+            _: Progress<'_>,
+        ) -> Result<Option<crate::intervals::cluster::ClusterSums>, Stopped> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn every_split_gives_the_same_bytes() {
+        let codes: Vec<i64> = (0..ROWS as i64).map(|i| (i * i + i / 7) % 101).collect();
+        let ids: Vec<i64> = (0..101).map(|id| id * 7 - 40).collect();
+        for formula in formulas() {
+            with(formula, |wide| {
+                let of = |from: usize, to: usize| {
+                    let parts: Vec<From<'_>> = wide.iter().map(|column| From(*column, from, to)).collect();
+                    let parts: Vec<&dyn Wide> = parts.iter().map(|part| part as &dyn Wide).collect();
+                    let clusters = Some((&codes[from..to], Names::Numbers(&ids)));
+                    SumsTotals::of_rows(formula, &parts, clusters, [1, 2], &mut |_| true).unwrap().unwrap()
+                };
+                let bytes = |state: &SumsTotals| state.to_bytes(b"{}", &mut |_| true).unwrap().unwrap();
+                let whole = of(0, ROWS).merged(&of(0, 0), &mut |_| true).unwrap().unwrap();
+                let parts = [of(0, 1), of(1, 1200), of(1200, ROWS)];
+                let backwards = (parts[2].merged(&parts[0], &mut |_| true).unwrap())
+                    .and_then(|some| some.merged(&parts[1], &mut |_| true).unwrap())
+                    .unwrap();
+                let counts = |state: &SumsTotals| (state.size(), state.excluded);
+                assert_eq!((counts(&whole), counts(&backwards)), (((3_000, 101), 2), ((3_000, 101), 3)));
+                let same = SumsTotals { excluded: 2, nan: 4, ..backwards };
+                assert!(bytes(&same) == bytes(&whole), "{formula:?}");
+                let (read, config) = SumsTotals::from_bytes(&bytes(&whole), &mut |_| true).unwrap();
+                assert_eq!((bytes(&read), &config[..]), (bytes(&whole), &b"{}"[..]));
+            });
+        }
+    }
+
+    #[test]
+    fn what_lies_too_far_from_0_is_refused() {
+        let column: Vec<f64> = (0..500).map(|i| 1e9 + f64::from(i % 7)).collect();
+        let of = |name, column: &[f64]| {
+            let made = SumsTotals::of_rows(Formula::One(name), &[&column], None, [0; 2], &mut |_| true);
+            made.unwrap().unwrap().closed(CONFIDENCE, &mut |_| true).unwrap().map(|found| found.0)
+        };
+        assert!(matches!(of(Name::Variance, &column), Err(NoEstimate::Blurred { column: 0, .. })));
+        assert!(matches!(of(Name::Kurtosis, &column), Err(NoEstimate::Blurred { .. })));
+        let nearer: Vec<f64> = column.iter().map(|x| x - 1e9).collect();
+        let wanted = [of(Name::Variance, &nearer).unwrap(), of(Name::Kurtosis, &nearer).unwrap()];
+        let far: Vec<f64> = nearer.iter().map(|x| x + 500.0).collect();
+        let found = [of(Name::Variance, &far).unwrap(), of(Name::Kurtosis, &far).unwrap()];
+        for (got, want) in found.iter().zip(&wanted) {
+            assert!((got.standard_error / want.standard_error - 1.0).abs() < 1e-6, "{got:?} {want:?}");
+        }
+    }
+
+    #[test]
+    fn equal_rows_show_no_spread() {
+        let column: &[f64] = &[0.1; 50];
+        for name in [Name::Variance, Name::GeometricMean, Name::Sum] {
+            let made = SumsTotals::of_rows(Formula::One(name), &[&column], None, [0; 2], &mut |_| true);
+            let found = made.unwrap().unwrap().closed(CONFIDENCE, &mut |_| true).unwrap().unwrap().0;
+            assert!(found.unspread, "{name:?}: {found:?}");
+        }
+    }
+}
