@@ -552,8 +552,11 @@ def test_every_cut_and_a_sample_of_flipped_bits_are_refused(state: Any) -> None:
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: type(state).__name__)
 def test_a_state_of_another_kind_is_named(state: Any) -> None:
-    for other in (ReliabilityState, PerplexityState, GlobalNormState, EstimateState, ConfidenceSequenceState):
-    for other in (ReliabilityState, PerplexityState, GlobalNormState, EstimateState, BootstrapState, QuantileState):
+    others = (
+        ReliabilityState, PerplexityState, GlobalNormState, EstimateState, ConfidenceSequenceState, BootstrapState,
+        QuantileState,
+    )  # fmt: skip
+    for other in others:
         if not isinstance(state, other):
             got = f"data: expected a {other.__name__}; got a {type(state).__name__}"
             _raises(ValueError, got, lambda other=other: other.from_bytes(state.to_bytes()))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import steelyard as sy
-from steelyard.uncertainty import CompareState, EstimateState
+from steelyard.uncertainty import BootstrapState, CompareState, EstimateState
 
 N = 3000
 PARTITIONS = (1, 2, 7, 64)
@@ -46,6 +46,16 @@ CALLS: dict[str, tuple[str, tuple[str, ...], dict[str, Any], Any]] = {
     "shares by group": (
         "estimate", ("right",), {"by": "lang", "where": "counted"},
         sy.estimate(TABLE.right, by=TABLE.lang, where=TABLE.counted),
+    ),
+    "ratio": (
+        "estimate", (("nll", "p"),), {"statistic": "ratio", "clusters": "doc", "where": "counted"},
+        EstimateState("ratio").update((TABLE.nll, TABLE.p), clusters=TABLE.doc, where=TABLE.counted).compute(),
+    ),
+    "bootstrap": (
+        "bootstrap", (("score", "before"),), {"statistic": "correlation", "clusters": "doc", "n_resamples": 200, "seed": 5},
+        BootstrapState("correlation", n_resamples=200, seed=5).update(
+            (TABLE.score, TABLE.before), clusters=TABLE.doc
+        ).compute(),
     ),
     "perplexity": (
         "perplexity", ("nll",), {"clusters": "doc", "per": "bytes", "unit": "bits"},

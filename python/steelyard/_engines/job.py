@@ -64,6 +64,9 @@ def job_of(columns: Any, state: Any, by: Any = None) -> Job:
     works = tuple(Work(work.part, work.part, work.asked) for work in works_of(columns, state))
     given = [state] if isinstance(state, State) else list(state.values())
     for one, work in zip(given, works, strict=True):
+        if work.asked.numbered:
+            fix = "the counts of a row follow from its id, and partitions do not number their rows"
+            raise value_error("columns", "a column of ids for clusters", f"none for {one!r}", fix)
         if one != work.part:
             fix = "merge what the engine returns into the state that you have"
             raise value_error("state", "a state to which nothing has been added", repr(one), fix)

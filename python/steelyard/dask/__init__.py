@@ -18,11 +18,11 @@ from .._state import State
 from ..calibration import ReliabilityState
 from ..errors import value_error
 from ..tokens import PerplexityState
-from ..uncertainty import CompareState, EstimateState
+from ..uncertainty import BootstrapState, CompareState, EstimateState
 from ._graph import reduced
 from ._pieces import arguments_of, first_of, pieces_of, two_of
 
-__all__ = ["compare", "estimate", "perplexity", "reliability", "scan"]
+__all__ = ["bootstrap", "compare", "estimate", "perplexity", "reliability", "scan"]
 
 
 def scan(source: Any, columns: Any, state: State | Mapping[str, State], *, by: str | None = None) -> Delayed:
@@ -81,6 +81,7 @@ def estimate(
     x: Any = None,
     /,
     *,
+    statistic: str = "mean",
     where: Any = None,
     clusters: Any = None,
     by: Any = None,
@@ -89,10 +90,11 @@ def estimate(
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
 ) -> Delayed:
-    """Estimate a mean over all partitions, lazily.
+    """Estimate a mean, or another statistic of sums, over all partitions, lazily.
 
-    It is ``EstimateState(...).update(x, where=, clusters=).compute()`` of the whole column, bit for bit: for 0/1 values
-    without clusters also :func:`steelyard.estimate` bit for bit, and otherwise up to the rounding of the sums there.
+    It is ``EstimateState(statistic, ...).update(x, where=, clusters=).compute()`` of the whole column, bit for bit: for
+    means of 0/1 values without clusters also :func:`steelyard.estimate` bit for bit, and otherwise up to the rounding
+    of the sums there.
 
     Parameters
     ----------
@@ -100,8 +102,10 @@ def estimate(
         With a DataFrame, the other arguments are names of its columns: ``estimate(df, "score", clusters="doc")``. With
         an array or Series, which is then the data, they are arrays or Series of as many partitions: ``estimate(x,
         clusters=ids)``.
-    x : str
+    x : str, or tuple of str
         The column of the values, beside a DataFrame; by position.
+    statistic : str, default "mean"
+        As in :class:`steelyard.uncertainty.EstimateState`; one of several columns takes a tuple of them as ``x``.
     where, clusters, by
         As in :func:`steelyard.estimate`.
     method, nan_policy, confidence_level, alternative
@@ -126,8 +130,71 @@ def estimate(
     0.75 [0.41, 0.93] (95 %, Wilson, n = 8)
     """
     state = EstimateState(
-        method=method, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
+        statistic, method=method, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
     )
+    given = {"x": first_of(source, x, "x"), "where": where, "clusters": clusters}
+    return _answer(source, state, by, given)
+
+
+def bootstrap(
+    source: Any,
+    x: Any = None,
+    /,
+    *,
+    statistic: str = "mean",
+    where: Any = None,
+    clusters: Any = None,
+    by: Any = None,
+    method: Any = "percentile",
+    n_resamples: int = 2000,
+    seed: int = 0,
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+) -> Delayed:
+    """Bootstrap a statistic of sums over all partitions, lazily, with Poisson counts that follow from the ids.
+
+    It is ``BootstrapState(...).update(x, where=, clusters=).compute()`` of the whole column, bit for bit: how often a
+    row counts in a replicate follows from ``seed``, the replicate and its id alone, so that a partition that is read
+    again draws nothing new. See :class:`steelyard.uncertainty.BootstrapState`.
+
+    Parameters
+    ----------
+    source, x
+        As in :func:`estimate`.
+    clusters
+        The id of each row, or of the cluster that it belongs to: whole numbers or texts. It is needed, since a
+        partition does not know the numbers of its rows among all.
+    where, by
+        As in :func:`estimate`.
+    statistic, method, n_resamples, seed, nan_policy, confidence_level, alternative
+        As in :class:`steelyard.uncertainty.BootstrapState`.
+
+    Returns
+    -------
+    Delayed
+        Of a BootstrapEstimate; with ``by`` of one of many, named by the ids.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`scan`.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd, pandas as pd, steelyard.dask
+    >>> table = pd.DataFrame({"score": [0.9, 0.4, 0.7, 0.8, 0.6, 0.2, 0.5, 0.8], "id": range(8)})
+    >>> lazy = steelyard.dask.bootstrap(dd.from_pandas(table, npartitions=3), "score", clusters="id")
+    >>> print(lazy.compute())
+    0.61 [0.46, 0.76] (95 %, clustered percentile bootstrap by Poisson counts, n = 8)
+    """
+    if clusters is None:
+        fix = "the counts of a row follow from its id; a row may have one of its own"
+        raise value_error("clusters", "a column or an array of ids", "None", fix)
+    state = BootstrapState(
+        statistic, method=method, n_resamples=n_resamples, seed=seed, nan_policy=nan_policy,
+        confidence_level=confidence_level, alternative=alternative,
+    )  # fmt: skip
     given = {"x": first_of(source, x, "x"), "where": where, "clusters": clusters}
     return _answer(source, state, by, given)
 

@@ -17,10 +17,10 @@ from .._state import State
 from ..calibration import Reliability, ReliabilityState
 from ..errors import value_error
 from ..tokens import PerplexityState
-from ..uncertainty import CompareState, Comparison, EstimateState
+from ..uncertainty import BootstrapEstimate, BootstrapState, CompareState, Comparison, EstimateState
 from ._rounds import reduced
 
-__all__ = ["compare", "estimate", "perplexity", "reliability", "scan"]
+__all__ = ["bootstrap", "compare", "estimate", "perplexity", "reliability", "scan"]
 
 
 def scan(
@@ -77,9 +77,10 @@ def _answer(source: Any, state: State, by: Any, depth: int, given: dict[str, Any
 
 def estimate(
     source: Any,
-    x: str,
+    x: str | tuple[str, ...],
     /,
     *,
+    statistic: str = "mean",
     where: str | None = None,
     clusters: str | None = None,
     by: str | None = None,
@@ -89,17 +90,20 @@ def estimate(
     alternative: Alternative = "two-sided",
     depth: int = 2,
 ) -> Estimate:
-    """Estimate a mean over all partitions.
+    """Estimate a mean, or another statistic of sums, over all partitions.
 
-    It is ``EstimateState(...).update(x, where=, clusters=).compute()`` of the whole column, bit for bit: for 0/1 values
-    without clusters also :func:`steelyard.estimate` bit for bit, and otherwise up to the rounding of the sums there.
+    It is ``EstimateState(statistic, ...).update(x, where=, clusters=).compute()`` of the whole column, bit for bit: for
+    means of 0/1 values without clusters also :func:`steelyard.estimate` bit for bit, and otherwise up to the rounding
+    of the sums there.
 
     Parameters
     ----------
     source : Spark DataFrame
         The other arguments are names of its columns.
-    x : str
+    x : str, or tuple of str
         The column of the values; by position.
+    statistic : str, default "mean"
+        As in :class:`steelyard.uncertainty.EstimateState`; one of several columns takes a tuple of them as ``x``.
     where, clusters, by : str, optional
         Columns as in :func:`steelyard.estimate`. ``by`` does what ``groupBy`` does: an answer for each group.
     method, nan_policy, confidence_level, alternative
@@ -123,10 +127,74 @@ def estimate(
     0.67 [0.16, 0.96] (95 %, clustered Wilson, n = 6, 4 clusters)
     """
     state = EstimateState(
-        method=method, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
+        statistic, method=method, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
     )
     given = {"x": x, "where": where, "clusters": clusters}
     found: Estimate = _answer(source, state, by, depth, given)
+    return found
+
+
+def bootstrap(
+    source: Any,
+    x: str | tuple[str, ...],
+    /,
+    *,
+    statistic: str = "mean",
+    where: str | None = None,
+    clusters: str | None = None,
+    by: str | None = None,
+    method: Any = "percentile",
+    n_resamples: int = 2000,
+    seed: int = 0,
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+    depth: int = 2,
+) -> BootstrapEstimate:
+    """Bootstrap a statistic of sums over all partitions, with Poisson counts that follow from the ids.
+
+    It is ``BootstrapState(...).update(x, where=, clusters=).compute()`` of the whole column, bit for bit: how often a
+    row counts in a replicate follows from ``seed``, the replicate and its id alone, so that a partition that is read
+    again draws nothing new. See :class:`steelyard.uncertainty.BootstrapState`.
+
+    Parameters
+    ----------
+    source, x
+        As in :func:`estimate`.
+    clusters
+        The id of each row, or of the cluster that it belongs to: whole numbers or texts. It is needed, since a
+        partition does not know the numbers of its rows among all.
+    where, by
+        As in :func:`estimate`.
+    statistic, method, n_resamples, seed, nan_policy, confidence_level, alternative
+        As in :class:`steelyard.uncertainty.BootstrapState`.
+    depth
+        As in :func:`scan`.
+
+    Returns
+    -------
+    BootstrapEstimate
+        With ``by`` one of many, named by the ids.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`scan`.
+
+    Examples
+    --------
+    >>> print(sy.spark.bootstrap(table, "right", clusters="user", n_resamples=99))
+    0.67 [0.33, 1.00] (95 %, clustered percentile bootstrap by Poisson counts, n = 6)
+    """
+    if clusters is None:
+        fix = "the counts of a row follow from its id; a row may have one of its own"
+        raise value_error("clusters", "a column of ids", "None", fix)
+    state = BootstrapState(
+        statistic, method=method, n_resamples=n_resamples, seed=seed, nan_policy=nan_policy,
+        confidence_level=confidence_level, alternative=alternative,
+    )  # fmt: skip
+    given = {"x": x, "where": where, "clusters": clusters}
+    found: BootstrapEstimate = _answer(source, state, by, depth, given)
     return found
 
 

@@ -45,7 +45,7 @@ from .bootstrap_estimate import Again, BootstrapEstimate, Known
 from .calibration_error import doubt
 from .sampling import Drawn, Sampling, sampling_of
 
-__all__ = ["BootstrapEstimate", "bootstrap"]
+__all__ = ["BootstrapEstimate", "bootstrap", "stacked"]
 
 Floats = NDArray[np.float64]
 
@@ -357,7 +357,7 @@ def _made(
     options = options._replace(n_resamples=n_resamples, known=known)
     on_progress = reporter(progress)
     parts = [_of_statistic(x, select, options._replace(statistic=one), options.several, on_progress) for one in of]
-    return _stack(parts, tuple(map(str, of))) if options.several else parts[0]
+    return stacked(parts, tuple(map(str, of))) if options.several else parts[0]
 
 
 def _of_statistic(
@@ -386,7 +386,7 @@ def _of_statistic(
         parts = [part for same in alike(chosen_rows) for part in _each(same, options, on_progress)]
     else:
         parts = [_one({name: x}, rows, options, on_progress) for name, x, rows in chosen_rows]
-    return _stack(parts, found.names) if found.many else parts[0]
+    return stacked(parts, found.names) if found.many else parts[0]
 
 
 def _each(same: list[tuple[str, Array, Rows]], options: Options, on_progress: OnProgress) -> list[BootstrapEstimate]:
@@ -417,7 +417,7 @@ def _of_groups(
     if selection.by is None:
         return _one(together, selection.rows("x", *each), options, on_progress)
     found = groups(selection, "x" if len(together) > 1 else next(iter(together)), *each)
-    return _stack([_one(together, rows, options, on_progress) for rows in found.values()], tuple(found))
+    return stacked([_one(together, rows, options, on_progress) for rows in found.values()], tuple(found))
 
 
 def _one(
@@ -483,7 +483,7 @@ def _described(
     return made
 
 
-def _stack(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> BootstrapEstimate:
+def stacked(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> BootstrapEstimate:
     """Combine estimates into one of many problems, with arrays whose last axis runs over ``parts``."""
     shared = _intervals.stack(parts, names)
     said: Mapping[str, Any] = {item.name: getattr(shared, item.name) for item in fields(shared)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -17,6 +19,7 @@ from ..errors import value_error
 from ._gathered import Gathered, empty_columns, gathered, of_clusters, statistic_of_sums
 from ._replicates import limits_of
 from ._statistics import Statistic, refusal
+from .bootstrap import stacked
 from .bootstrap_estimate import BootstrapEstimate
 
 __all__ = ["BootstrapState"]
@@ -213,6 +216,14 @@ class BootstrapState(State):
             reason=f"counts by {'the ids of clusters' if clustered else 'row numbers'}", left_out=left_out,
             detail={"n_resamples": self._n_resamples, "seed": self._seed},
         )  # fmt: skip
+
+    @staticmethod
+    def _together(states: Mapping[str, BootstrapState], nameless: int) -> BootstrapEstimate:
+        """The bootstrap of each of several groups, beside ``nameless`` rows without one, as one of many."""
+        parts = [state.compute() for state in states.values()]
+        if nameless:
+            parts = [replace(part, left_out={**part.left_out, "no group": nameless}) for part in parts]
+        return stacked(parts, tuple(states))
 
     def __repr__(self) -> str:
         rows = self._totals.size()["values"]

@@ -85,7 +85,9 @@ mod _core {
     #[pymodule_export]
     use crate::tokens::sketch::{sketch_kl, token_sketch};
     #[pymodule_export]
-    use crate::uncertainty::{BootstrapTotals, EstimateTotals, QuantileTotals, SequenceTotals, StatisticTotals};
+    use crate::uncertainty::{
+        BootstrapTotals, EstimateTotals, QuantileTotals, SequenceTotals, StatisticTotals,
+    };
     #[pymodule_export]
     use crate::uncertainty::{
         abc_interval, auc_interval, bandwidth, block_length, bootstrap, bootstrap_each, ideal_bootstrap,
