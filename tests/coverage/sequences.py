@@ -13,7 +13,7 @@ import steelyard as sy
 from steelyard.errors import SteelyardWarning
 from steelyard.uncertainty import ConfidenceSequenceState, confidence_sequence
 
-SETS = 1000
+SETS = 500
 LONGEST = 10_000
 LOOKS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, LONGEST)
 WIDTHS = (100, 1000, LONGEST)
@@ -110,17 +110,20 @@ def missed(draw: Draw, truth: float, sets: int) -> dict[str, Found]:
     if first.base is None and np.isin(first.new, (0.0, 1.0)).all():
         kinds["beta-binomial"] = _counted
     kinds["for a fixed n"] = _fixed
-    found = {kind: Found(0.0, [0.0] * len(WIDTHS)) for kind in kinds}
+    at = [LOOKS.index(n) for n in WIDTHS]
+    ever, total, known = dict.fromkeys(kinds, 0), np.zeros((len(kinds), len(at))), np.zeros((len(kinds), len(at)))
     for stream in range(sets):
         x = draw(np.random.Generator(np.random.Philox(stream)))
-        for kind, limits in kinds.items():
+        for row, (kind, limits) in enumerate(kinds.items()):
             low, high = limits(x)
-            outside = ~((low <= truth) & (truth <= high))
+            ever[kind] += bool((~((low <= truth) & (truth <= high))).any())
             if kind == "beta-binomial":
                 low, high = np.array([_of_counts(int(x.new[:n].sum()), n) for n in LOOKS]).T
-            widths = [w + (high - low)[LOOKS.index(n)] / sets for w, n in zip(found[kind].widths, WIDTHS, strict=True)]
-            found[kind] = Found(found[kind].missed + outside.any() / sets, widths)
-    return found
+            width = (high - low)[at]  # NaN where the limits of different times leave no mean
+            known[row] += ~np.isnan(width)
+            total[row] += np.nan_to_num(width)
+    widths = (total / known).tolist()
+    return {kind: Found(ever[kind] / sets, widths[row]) for row, kind in enumerate(kinds)}
 
 
 def section(scale: float = 1.0) -> str:

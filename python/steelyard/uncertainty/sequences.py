@@ -335,7 +335,7 @@ def confidence_sequence(
     Notes
     -----
     For a fixed number of values the intervals of :func:`steelyard.estimate` and :func:`steelyard.compare` are narrower,
-    by a third for a hundred values and by half for a thousand (``docs/coverage.md``): the price of looking at any time.
+    by a third or more for a hundred values and by half for a thousand (``docs/coverage.md``): the price of looking at any time.
     Betting's limits are multiples of 2^-48 of the range, rounded outwards (by the rounding of the products, which moves
     them by less than 1e-11); a bet that has fallen below 2^-600 of its stake is given up.
 

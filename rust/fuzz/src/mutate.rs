@@ -111,7 +111,8 @@ fn global_norm_seeds() -> Vec<Vec<u8>> {
 }
 
 fn sequence_seeds() -> Vec<Vec<u8>> {
-    let streams = [(true, &[0.25, 1.0, 0.0, 0.5][..]), (true, &[]), (false, &[1.0, 0.0, 1.0]), (false, &[])];
+    let streams: [(bool, &[f64]); 4] =
+        [(true, &[0.25, 1.0, 0.0, 0.5]), (true, &[]), (false, &[1.0, 0.0, 1.0]), (false, &[])];
     let body = |(ordered, y): (bool, &[f64])| {
         let state = SequenceTotals::new(ordered).with(y, ordered, [1, 2], &mut |_| true).unwrap().unwrap();
         crate::body(&state.to_bytes(b"{}", &mut |_| true).unwrap().unwrap())

@@ -1,7 +1,7 @@
 //! The predictable plug-in empirical Bernstein confidence sequence (Waudby-Smith and Ramdas 2024, theorem 2).
 //!
-//! At time t: sum l_i y_i / sum l_i -+ (log(2/alpha) + sum v_i (-log(1 - l_i) - l_i)) / sum l_i, with bets l_i of at
-//! most 1/2 and v_i the squared distance of y_i from the mean that was expected of it.
+//! At time t: `sum l y / sum l -+ (log(2/alpha) + sum v (-log(1 - l) - l)) / sum l`, with bets `l` of at most 1/2 and `v`
+//! the squared distance of `y` from the mean that was expected of it.
 
 use super::STRIDE;
 use super::bets::Running;

@@ -1,5 +1,5 @@
-//! The confidence sequence of 0/1 values by a beta mixture (Robbins 1970; the two-sided beta-binomial one of Howard,
-//! Ramdas, McAuliffe and Sekhon 2021, with both parameters 1/2).
+//! The confidence sequence of 0/1 values by a beta mixture (Robbins 1970; the two-sided beta-binomial one of Howard and
+//! others 2021, with both parameters 1/2).
 //!
 //! The mean p is left out where B(k + 1/2, n - k + 1/2) / (B(1/2, 1/2) p^k (1 - p)^(n - k)) >= 1/alpha. This ratio is
 //! a martingale of mean 1 if p is the mean, and a function of the counts alone.

@@ -29,8 +29,8 @@ impl Running {
         (0.5 + self.sum) / self.t
     }
 
-    /// The next bet: sqrt(2 log(2/alpha)/(v t log(t + 1))) with the variance v = (1/4 + sum (y_i - mean_i)^2)/t, where
-    /// mean_i is the one after y_i.
+    /// The next bet: sqrt(2 log(2/alpha)/(v t log(t + 1))) with the variance `v = (1/4 + sum (y - mean)^2)/t`, where
+    /// each mean is the one after its y.
     #[inline(always)]
     pub(super) fn bet<I: Isa>(&self) -> f64 {
         let variance = (0.25 + self.squares) / self.t;

@@ -1,7 +1,7 @@
 //! The hedged betting confidence sequence (Waudby-Smith and Ramdas 2024, theorem 3).
 //!
 //! Against the mean m one stake of 1/2 bets that values are larger, another that they are smaller; the first becomes
-//! K(m)/2 with K(m) = prod (1 + min(l_i, c/m) (y_i - m)). If m is the mean, the larger of the two ever reaches 1/alpha
+//! K(m)/2 with `K(m) = prod (1 + min(l, c/m) (y - m))`. If m is the mean, the larger of the two ever reaches 1/alpha
 //! with a probability of at most alpha. Every factor falls in m, so that the means which the first stake has ever left
 //! out are those below one limit, which is found by division into 64 parts again and again. The other limit is that of
 //! 1 - y.
@@ -141,14 +141,9 @@ pub(super) fn p_value(y: &[f64], bets: &[f64], mean: f64, progress: Progress<'_>
     let means = scalar(|| [[mean; LANES], [1.0 - mean; LANES]]);
     let [[up, ..], [down, ..]] = most(y, bets, &means, [false, true], progress)?;
     Ok(scalar(|| {
-        let p = 2.0 / if up > down { up } else { down };
-        if p > 1.0 {
-            1.0
-        } else if p < f64::MIN_POSITIVE {
-            f64::MIN_POSITIVE
-        } else {
-            p
-        }
+        let larger = if up > down { up } else { down };
+        let p = if larger > 2.0 { 2.0 / larger } else { 1.0 };
+        if p < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { p }
     }))
 }
 
@@ -175,8 +170,9 @@ mod tests {
     fn largest(y: &[f64], bets: &[f64], m: f64) -> f64 {
         let (mut now, mut most) = (1.0, 1.0);
         for (y, bet) in y.iter().zip(bets) {
-            now *= 1.0 + bet.min(MOST / m) * (y - m);
-            most = f64::max(most, now);
+            let bet = if *bet < MOST / m { *bet } else { MOST / m };
+            now *= 1.0 + bet * (y - m);
+            most = if now > most { now } else { most };
         }
         most
     }
@@ -189,7 +185,7 @@ mod tests {
             let found = of(&y, 0.05);
             let mirrored: Vec<f64> = y.iter().map(|y| 1.0 - y).collect();
             for (y, low) in [(&y, found.low), (&mirrored, 1.0 - found.high)] {
-                let step = 2f64.powi(-48);
+                let step = 1.0 / (1u64 << 48) as f64;
                 assert!(low == 0.0 || largest(y, &bets, low) >= 40.0);
                 assert!(largest(y, &bets, low + 2.0 * step) < 40.0 * (1.0 + 1e-9), "{n} {low}");
             }
