@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from steelyard.preference import PreferenceState
 from steelyard.tokens import TokenState
 from steelyard.uncertainty import EstimateState
 
+from .killing import Killing
 from .table import CALLS, PAIRS, PARTITIONS, SHUFFLED, TABLE, N
 
 
@@ -94,30 +92,19 @@ def test_only_the_columns_that_are_asked_for_are_read(client: Any, tmp_path: Pat
     assert sy.dask.estimate(frame, "right").compute() == sy.estimate(TABLE.right)
 
 
-def _slow(frame: Any, folder: str) -> Any:
-    """A partition that takes a while, and says which process it ran in."""
-    (Path(folder) / f"{os.getpid()}-{time.monotonic_ns()}").touch()
-    time.sleep(0.1)
+def _begun(frame: Any, killing: Killing) -> Any:
+    killing.begin()
     return frame
 
 
 def test_a_worker_that_is_killed_changes_nothing(client: Any, tmp_path: Path) -> None:
-    frame = dd.from_pandas(SHUFFLED, npartitions=40).map_partitions(_slow, str(tmp_path), meta=SHUFFLED[:0])
+    killing = Killing(tmp_path)
+    frame = dd.from_pandas(SHUFFLED, npartitions=20).map_partitions(_begun, killing, meta=SHUFFLED[:0])
     future = client.compute(sy.dask.estimate(frame, "score", clusters="doc", where="counted"))
-    killed = _kill_one(tmp_path, after=10)
-    assert future.result(timeout=60) == CALLS["clustered mean"][3]
-    ran = [path.name.partition("-")[0] for path in tmp_path.iterdir()]
-    assert len(ran) > 40  # what had been in the memory of that worker was computed again
-    assert str(killed) in ran
-
-
-def _kill_one(folder: Path, after: int) -> int:
-    """Kill a process that has begun a partition, when so many have been begun."""
-    while len(found := list(folder.iterdir())) < after:
-        time.sleep(0.01)
-    pid = int(found[0].name.partition("-")[0])
-    os.kill(pid, signal.SIGKILL)
-    return pid
+    killed = killing.kill_one(after=3)
+    assert future.result(timeout=120) == CALLS["clustered mean"][3]
+    assert len(killing.begun) > 20  # what that worker was at, and what was in its memory, was computed again
+    assert killed in killing.begun
 
 
 def two(first: Any, second: Any) -> Any:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ import steelyard.spark
 from steelyard.calibration import ReliabilityState
 from steelyard.uncertainty import EstimateState
 
+from .killing import Killing
 from .table import CALLS, PARTITIONS, SHUFFLED, TABLE
 
 FEW = ["clustered mean", "reliability by group"]
@@ -70,37 +68,25 @@ def test_columns_of_arrays_are_tables(spark: Any) -> None:
     assert found == sy.reliability(probs, TABLE.user[:300].to_numpy() % 4)
 
 
-def _slow(batches: Any, folder: str) -> Any:
-    """Batches that take a while, and say which process they ran in."""
+def _begun(batches: Any, killing: Killing) -> Any:
     for batch in batches:
-        (Path(folder) / f"{os.getpid()}-{time.monotonic_ns()}").touch()
-        time.sleep(0.15)
+        killing.begin()
         yield batch
 
 
 def test_a_worker_that_is_killed_changes_nothing(spark: Any, tmp_path: Path) -> None:
-    folder = str(tmp_path)
+    killing = Killing(tmp_path)
     frame = given(spark, SHUFFLED).repartition(8)
-    slow = frame.mapInArrow(lambda batches: _slow(batches, folder), frame.schema)
-    killed: list[int] = []
-
-    def kill() -> None:
-        while len(found := list(tmp_path.iterdir())) < 4:
-            time.sleep(0.01)
-        newest = max(found, key=lambda path: int(path.name.partition("-")[2]))
-        killed.append(int(newest.name.partition("-")[0]))
-        os.kill(killed[0], signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    assert answer(slow, "clustered mean") == CALLS["clustered mean"][3]
-    thread.join()
-    assert len(killed) == 1
-    assert len(list(tmp_path.iterdir())) > 8  # the task ran again
+    slow = frame.mapInArrow(lambda batches: _begun(batches, killing), frame.schema)
+    with ThreadPoolExecutor(1) as beside:
+        killed = beside.submit(killing.kill_one, after=2)
+        assert answer(slow, "clustered mean") == CALLS["clustered mean"][3]
+    assert killed.result() in killing.begun
+    before = len(killing.begun)
+    assert before > 8  # the task ran again
     # Spark keeps nothing: the same frame is evaluated anew.
-    before = len(list(tmp_path.iterdir()))
     assert answer(slow, "shares by group") == CALLS["shares by group"][3]
-    assert len(list(tmp_path.iterdir())) >= before + 8
+    assert len(killing.begun) >= before + 8
 
 
 def test_bad_values_are_named_and_do_not_fail_the_job_four_times(spark: Any) -> None:
