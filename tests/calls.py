@@ -665,6 +665,27 @@ def _(n: int) -> Any:
     return np.floor(5 * uniform(n // 5 * 5).reshape(-1, 5))
 
 
+def battles(n: int) -> tuple[Any, Any, Any]:
+    """Battles of 100 models, a quarter of them ties."""
+    rng = np.random.default_rng(7)
+    a, gap = rng.integers(0, 100, n), rng.integers(1, 100, n)
+    return a, (a + gap) % 100, rng.choice([0.0, 0.5, 1.0, 1.0], n)
+
+
+@row("ratings", "uncertainty.ratings", "uncertainty.Ratings", call=lambda d: sy.uncertainty.ratings(*d, prior=1.0))
+def _(n: int) -> Any:
+    return battles(n)
+
+
+@row(
+    "ratings: bootstrap",
+    "uncertainty.ratings",
+    call=lambda d: sy.uncertainty.ratings(*d[:3], ties="davidson", clusters=d[3], method="bootstrap", prior=1.0),
+)
+def _(n: int) -> Any:
+    return *battles(n), np.arange(n) // 20
+
+
 @row("compare: ranks", "compare", "uncertainty.Ranking", call=sy.compare)
 def _(n: int) -> Any:
     return uniform(n // 4).reshape(-1, 50)

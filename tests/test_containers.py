@@ -258,6 +258,10 @@ ARGUMENTS: dict[str, tuple[Any, Callable[..., Any]]] = {
     "labels beside a judge": (
         one_of(NUMBERS), lambda x, nan: estimate(sy.estimate(x, judge=X, nan_policy=nan)),
     ),
+    "ratings outcome": (
+        one_of(st.sampled_from([0.0, 0.5, 1.0])),
+        lambda x, nan: sy.uncertainty.ratings([1, 2, 3] * 2, [2, 3, 1] * 2, x, prior=1.0).rating.tolist(),
+    ),
     "krippendorff_alpha": (
         one_of(NUMBERS), lambda x, nan: estimate(sy.uncertainty.krippendorff_alpha({"a": x, "b": X}, metric="interval")),
     ),

@@ -20,6 +20,7 @@ CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDe
 SURE: Any = {"confidence_level": 0.95, "alternative": "two-sided"}
 X, ONES, TWO = np.array([0.5, 0.25, 1.0]), np.ones(3), np.array([1.0, 2.0])
 COUNTS = np.array([1, 2])
+BATTLES = np.array([0.0, 9.0, 8.0, 0.0, 0.0, 0.0, 0.0, 0.0])  # of two models, without ties
 EDIT: Any = {"given": (ONES,), "arrays": (ONES,), "name": str, "stop_nonfinite": True}
 PAIR: Any = {"new": X, "booleans": (False, False), "confidence_levels": [0.95], "alternative": "two-sided"}
 
@@ -148,6 +149,10 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_Comparison": lambda: _core.paired_comparison(**PAIR, base=ONES),
     "_Error": lambda: summary()["ece"],
     "_Level": lambda: _core.paired_comparison(**PAIR, base=ONES)["levels"][0],
+    "_RatingsFit": lambda: _core.ratings_fit(BATTLES, models=2, davidson=False, prior=0.0),
+    "_RatingsReplicates": lambda: _core.ratings_replicates(
+        BATTLES, np.zeros(2), log_nu=-np.inf, models=2, davidson=False, prior=0.0, n_resamples=2, seed=0
+    ),
     "_MaxT": lambda: _core.max_t(X, models=1, tie=0.0, seed=0),
     "_MeanInterval": mean_interval,
     "_Moments": lambda: _core.column_moments(X),

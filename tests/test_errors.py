@@ -88,6 +88,14 @@ CALLS = [
         sy.uncertainty.krippendorff_alpha,
         {"ratings": {"a": X, "b": Y}, "metric": "ordinal", "where": KEEP, "clusters": GROUPS, **INTERVAL},
     ),
+    Call(
+        "ratings",
+        sy.uncertainty.ratings,
+        {
+            "a": GROUPS, "b": GROUPS + 1, "outcome": GROUPS % 2, "where": KEEP, "clusters": GROUPS, "weights": Y, "prior": 1.0,
+            "ties": "davidson", "scale": "log", "method": "bootstrap", "n_resamples": 99, "seed": 0, "confidence_level": 0.9,
+        },
+    ),
     Call("proportion", sy.proportion, {"k": 5, "n": 10, "method": "wilson", "test": 0.5, **INTERVAL}),
     Call("proportion of pairs", sy.proportion, {"k": 5, "n": 10, "baseline": (4, 10), "both": 3, "test": "exact"}),
     Call(

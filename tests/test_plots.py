@@ -28,6 +28,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Comparison of one": lambda: sy.compare(X, baseline=Y),
     "Comparison of many": lambda: sy.compare(TABLE, baseline="b"),
     "Ranking": lambda: sy.compare(TABLE),
+    "Ratings": lambda: sy.uncertainty.ratings([1, 2, 3] * 9, [2, 3, 1] * 9, [1, 1, 1, 0, 0.5, 1, 0, 0, 1] * 3),
     "Reliability": lambda: sy.reliability(P, RNG.random(200) < P),
     "Reliability with weights": lambda: sy.reliability(P, P > 0.4, weights=P),
     "PowerAnalysis": lambda: sy.uncertainty.sample_size(0.05, discordance=0.2),

@@ -13,6 +13,7 @@ MAX_BINS: int
 MAX_CLUSTERED_BINS: int
 PERMUTATIONS: int
 POWER_ROWS: int
+RATED_MODELS: int
 SHUFFLED_ROWS: int
 TOKEN_COUNTS: int
 TOKEN_EXCLUDED: int
@@ -917,6 +918,18 @@ class _Shuffled(TypedDict):
     p: float
     drawn: int
 
+class _RatingsFit(TypedDict):
+    ratings: NDArray[np.float64]
+    log_nu: float
+    steps: int
+    refused: str
+    groups: NDArray[np.uint32]
+
+class _RatingsReplicates(TypedDict):
+    ratings: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    missing: int
+
 class _MaxT(TypedDict):
     statistics: NDArray[np.float64]
     p: NDArray[np.float64]
@@ -1144,6 +1157,47 @@ def max_t(x: NDArray[np.float64], *, models: int, tie: float, seed: int, progres
 def max_t_baseline(
     x: NDArray[np.float64], *, columns: int, tie: float, alternative: str, seed: int, progress: _Progress = None
 ) -> _MaxTBaseline: ...
+def max_t_draws(
+    values: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    *,
+    replicates: NDArray[np.float64] | None = None,
+    count: int = 0,
+    df: int | None = None,
+    progress: _Progress = None,
+) -> _MaxT: ...
+def ratings_fit(table: NDArray[np.float64], *, models: int, davidson: bool, prior: float) -> _RatingsFit: ...
+def ratings_covariance(
+    table: NDArray[np.float64],
+    ratings: NDArray[np.float64],
+    *,
+    log_nu: float,
+    models: int,
+    davidson: bool,
+    prior: float,
+    squares: NDArray[np.float64] | None = None,
+    places: NDArray[np.int64] | None = None,
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
+    weights: NDArray[np.float64] | None = None,
+    progress: _Progress = None,
+) -> NDArray[np.float64]: ...
+def ratings_replicates(
+    table: NDArray[np.float64],
+    ratings: NDArray[np.float64],
+    *,
+    log_nu: float,
+    models: int,
+    davidson: bool,
+    prior: float,
+    places: NDArray[np.int64] | None = None,
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
+    weights: NDArray[np.float64] | None = None,
+    n_resamples: int,
+    seed: int,
+    progress: _Progress = None,
+) -> _RatingsReplicates: ...
 def independence(
     x: NDArray[np.float64],
     y: NDArray[np.float64],

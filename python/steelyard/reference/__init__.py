@@ -24,6 +24,7 @@ from . import (
     preference_sets,
     proportions,
     random,
+    ratings,
     repeats,
     rules,
     schedules,
@@ -38,5 +39,6 @@ from . import (
 __all__ = [
     "abc", "answers", "bootstrap", "calibration", "designs", "double", "fma", "ideal", "intervals", "max_t",
     "multinomial", "optim", "ordered", "policy", "power", "preference", "preference_sets", "proportions", "random",
-    "repeats", "rules", "schedules", "sequences", "shuffles", "storage", "studentized", "sums", "tokens",
+    "ratings", "repeats", "rules", "schedules", "sequences", "shuffles", "storage", "studentized", "sums", "tokens",
+    "units",
 ]  # fmt: skip

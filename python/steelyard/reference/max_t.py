@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .random import SIGN_FLIP, At, words
 
-__all__ = ["against_baseline", "max_t", "signs"]
+__all__ = ["against_baseline", "max_t", "signs", "step_down"]
 
 Floats = NDArray[np.float64]
 DRAWN = 9_999
@@ -55,6 +55,29 @@ def max_t(x: Floats, seed: int) -> tuple[Floats, Floats]:
         p[i, j] = p[j, i] = least
         del flipped[i, j]
     return r, p
+
+
+def step_down(x: Floats, errors: Floats, cov: Floats) -> Floats:
+    """The p of all pairs of estimates by draws of their errors [draws, models]: as ``max_t``, with draws as patterns.
+
+    The statistic of a pair is its difference divided by its standard error.
+    """
+    models = len(x)
+    p, least = np.ones((models, models)), 0.0
+    over = {}
+    for i in range(models):
+        for j in range(models):
+            variance = cov[i, i] + cov[j, j] - 2.0 * cov[i, j]
+            if i != j:
+                over[i, j] = 1.0 / np.sqrt(variance) if variance > 0.0 else 0.0
+    drawn = {(i, j): (errors[:, i] - errors[:, j]) * scale for (i, j), scale in over.items()}
+    r = {(i, j): (x[i] - x[j]) * scale for (i, j), scale in over.items()}
+    for i, j in sorted((claim for claim in r if r[claim] > 0), key=lambda claim: -r[claim]):
+        reached = np.count_nonzero(np.max(list(drawn.values()), axis=0) >= r[i, j])
+        least = max(least, (reached + 1) / (len(errors) + 1))
+        p[i, j] = p[j, i] = least
+        del drawn[i, j]
+    return p
 
 
 def against_baseline(x: Floats, seed: int, alternative: str = "two-sided") -> tuple[Floats, Floats, Floats]:

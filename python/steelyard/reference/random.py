@@ -30,6 +30,7 @@ ROUND = 64
 # weights of a beta bootstrap, and the counts of resamples of a replicate.
 BOOTSTRAP, SIGN_FLIP, SMOOTHING, ROUNDING, NORMALS, BETA_WEIGHTS, INNER = 1, 2, 3, 4, 5, 6, 7
 PERMUTATION = 8  # random orders of rows
+BATTLES = 9  # battles of a replicate of ratings
 
 
 class At(NamedTuple):

@@ -11,7 +11,7 @@ from . import random
 
 __all__ = ["counts", "text_number"]
 
-UNITS = 9
+UNITS = 10
 """The purpose of these random numbers."""
 NUMBER, TEXT = 0, 1
 

@@ -17,6 +17,8 @@ from .quantile_state import QuantileState
 from .quantiles import quantile, trimmed_mean
 from .quotients import quotient
 from .ranking import Ranking
+from .rated import Ratings
+from .ratings import ratings
 from .sampling import smoothed, subsample
 from .scipy_bootstrap import scipy_bootstrap
 from .sequence_path import SequencePath
@@ -33,6 +35,7 @@ __all__ = [
     "PowerAnalysis",
     "QuantileState",
     "Ranking",
+    "Ratings",
     "SequencePath",
     "adjust",
     "blocks",
@@ -47,6 +50,7 @@ __all__ = [
     "proportion",
     "quantile",
     "quotient",
+    "ratings",
     "sample_size",
     "scipy_bootstrap",
     "smoothed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from ..errors import value_error
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Ranking", "ranking", "units"]
+__all__ = ["Ranking", "Whole", "ranking", "units"]
 
 Whole = NDArray[np.int64]
 MOST_MODELS = 2048
@@ -71,6 +71,8 @@ class Ranking(Result):
     (('a', 'b', 'c'), [1, 1, 3], [2, 2, 3], [True, True, False])
     """
 
+    _axis: ClassVar[str] = "score"
+
     score: Estimate
     rank: Whole
     rank_low: Whole
@@ -103,7 +105,7 @@ class Ranking(Result):
             "rank_low": self.rank_low,
             "rank_high": self.rank_high,
             "best": self.best,
-            "score": self.score.value,
+            self._axis: self.score.value,
             **{side: missing if limit is None else limit for side, limit in limits.items()},
             "n": self.score.n,
         }
@@ -133,10 +135,11 @@ class Ranking(Result):
         return "\n".join([*lines, f"* cannot be told from the best ({level} for all pairs, {self.test})"])
 
     def __repr__(self) -> str:
-        return f"<Ranking\n{self}>"
+        return f"<{type(self).__name__}\n{self}>"
 
     def __bool__(self) -> NoReturn:
-        raise TypeError("a Ranking is neither true nor false; .best says which models cannot be told from the best")
+        name = type(self).__name__
+        raise TypeError(f"a {name} is neither true nor false; .best says which models cannot be told from the best")
 
     def _repr_html_(self) -> str:
         """Render as the table a notebook shows."""
@@ -145,7 +148,7 @@ class Ranking(Result):
             for ranks, name, one, best in zip(self.ranges, self.names, self.score, self.best.tolist(), strict=True)
         ]
         caption = f"{percent(self.score.confidence_level)} for all pairs, {self.test}"
-        return html_table(cells, ["ranks", "model", "score", "as good as the best"], caption)
+        return html_table(cells, ["ranks", "model", self._axis, "as good as the best"], caption)
 
     def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
         """Draw the scores with their intervals, the best model at the top.
@@ -164,7 +167,7 @@ class Ranking(Result):
         table = self.table
         axes = axes_for(ax, len(self.names))
         named = [f"{name}  {ranks}" for name, ranks in zip(self.names, self.ranges, strict=True)]
-        return forest(axes, named, table["score"], table["low"], table["high"], axis="score", label=label)
+        return forest(axes, named, table[self._axis], table["low"], table["high"], axis=self._axis, label=label)
 
 
 class _Claims(NamedTuple):

@@ -91,9 +91,10 @@ mod _core {
     #[pymodule_export]
     use crate::uncertainty::{
         abc_interval, auc_interval, bandwidth, block_length, bootstrap, bootstrap_each, ideal_bootstrap,
-        independence, left_out_parts, majority_at, max_t, max_t_baseline, paired_comparison, paired_counts,
-        paired_power, pass_at, proportion_power, quantile_interval, ratio_interval, replicates_interval,
-        resampled_counts, resampled_rows, resampling_counts, sign_flip, smoothing_noise, statistic_interval,
+        independence, left_out_parts, majority_at, max_t, max_t_baseline, max_t_draws, paired_comparison,
+        paired_counts, paired_power, pass_at, proportion_power, quantile_interval, ratings_covariance,
+        ratings_fit, ratings_replicates, ratio_interval, replicates_interval, resampled_counts,
+        resampled_rows, resampling_counts, sign_flip, smoothing_noise, statistic_interval,
         unpaired_comparison, unpaired_counts, unpaired_power,
     };
 
@@ -106,6 +107,8 @@ mod _core {
     const SHUFFLED_ROWS: usize = steelyard_kernels::uncertainty::shuffles::MOST;
     #[pymodule_export]
     const PERMUTATIONS: u64 = steelyard_kernels::uncertainty::unpaired::WAYS;
+    #[pymodule_export]
+    const RATED_MODELS: usize = steelyard_kernels::uncertainty::ratings::MODELS;
     #[pymodule_export]
     const POWER_ROWS: i64 = steelyard_kernels::uncertainty::power::MOST;
     #[pymodule_export]

@@ -32,13 +32,15 @@ pub enum Domain {
     Inner = 7,
     /// Random orders of rows.
     Permutation = 8,
+    /// Battles, or clusters of them, of a bootstrap replicate of ratings.
+    Battles = 9,
     /// Counts of units by their ids, for states that see a part of the rows.
-    Units = 9,
+    Units = 10,
 }
 
 impl Domain {
     /// Every purpose.
-    pub const ALL: [Domain; 9] = [
+    pub const ALL: [Domain; 10] = [
         Domain::Bootstrap,
         Domain::SignFlip,
         Domain::Smoothing,
@@ -47,6 +49,7 @@ impl Domain {
         Domain::BetaWeights,
         Domain::Inner,
         Domain::Permutation,
+        Domain::Battles,
         Domain::Units,
     ];
 }

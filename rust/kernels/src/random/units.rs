@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_block_is_that_of_its_counter() {
         let words = UnitStream::new(0x1234_5678_9abc_def0, 1).words(0x0123_4567_89ab_cdef, 2, 1);
-        let tag = DOMAIN.put(9) | STRATUM.put(1) | 1;
+        let tag = DOMAIN.put(10) | STRATUM.put(1) | 1;
         let want =
             philox::<1>([0x9abc_def0, 0x1234_5678], [[0x89ab_cdef], [0x0123_4567], [tag], [2 * 16 + 5]]);
         for word in 0..4 {

@@ -26,6 +26,7 @@ mod normal_limits;
 pub mod ordered;
 pub mod paired;
 pub mod power;
+pub mod ratings;
 mod ratio;
 mod repeats;
 mod replicates;

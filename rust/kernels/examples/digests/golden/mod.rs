@@ -14,6 +14,7 @@ mod optim;
 mod policy;
 mod preference;
 mod random;
+mod ratings;
 mod tokens;
 mod totals;
 mod uncertainty;
@@ -62,6 +63,7 @@ const ROOMS: &[&[Entry]] = &[
     tokens::TABLE,
     uncertainty::TABLE,
     totals::TABLE,
+    ratings::TABLE,
     optim::TABLE,
     policy::TABLE,
     preference::TABLE,

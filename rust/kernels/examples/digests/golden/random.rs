@@ -24,6 +24,7 @@ fn batches(n: usize) -> Run {
                 Domain::BetaWeights => "beta_weights",
                 Domain::Inner => "inner",
                 Domain::Permutation => "permutation",
+                Domain::Battles => "battles",
                 Domain::Units => "units",
             });
             let stream = stratum(Stream::new(SEED, domain, 7), 70_000).leaf(11);

@@ -13,8 +13,10 @@
 //! "i is better than j" is false, whatever the true differences are.
 
 mod baseline;
+mod draws;
 
 pub use baseline::{AgainstBaseline, against_baseline};
+pub use draws::{Errors, by_draws};
 
 use super::sign_flip::{scaled, scaling};
 use crate::grid::{self, Pace, Progress, Stopped};
