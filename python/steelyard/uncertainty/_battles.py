@@ -28,6 +28,8 @@ WORDS = {
 NUMBERS = {1.0: FIRST, 0.0: SECOND, 0.5: TIE}
 EXPECTED = "1, 0 or 0.5, or the words model_a, model_b, tie, tie (bothbad)"
 SELF = "a model against itself"
+# The sum of the squares of as many weights as there may be rows is finite.
+HEAVIEST = 1e140
 
 
 class Battles(NamedTuple):
@@ -60,7 +62,10 @@ def battles(a: Any, b: Any, outcome: Any, *, where: Any, clusters: Any, weights:
     aligned(a=a, b=b, outcome=outcome, where=where, clusters=clusters, weights=weights)
     if isinstance(clusters, Mapping | tuple):
         raise type_error("clusters", "an array or a list of ids", f"a {type(clusters).__name__}")
-    n = len(_arrays.id_column(a, "a")[0])
+    ids, _ = _arrays.id_column(a, "a")
+    if ids.ndim != 1:
+        raise value_error("a", "one model per battle, shape (n,)", f"shape {ids.shape}")
+    n = len(ids)
     selection = Selection(where, clusters, "raise", weights=weights, unit="battle")
     rows = selection.rows("a", np.zeros(n, np.bool_))
     names, first, second = _models(a, b, n, rows.keep)
@@ -79,6 +84,8 @@ def battles(a: Any, b: Any, outcome: Any, *, where: Any, clusters: Any, weights:
         first, second = np.searchsorted(used, first), np.searchsorted(used, second)
     if len(names) > _core.RATED_MODELS:
         raise value_error("a", f"at most {_core.RATED_MODELS:,} models", f"{len(names):,}")
+    if weighed is not None and weighed.max() > HEAVIEST:
+        raise value_error("weights", f"numbers of at most {HEAVIEST:g}", f"{weighed.max():g}")
     places = _places(first, second, kinds, len(names))
     counts = _summed(places, None, len(names)).astype(np.int64)
     return Battles(
