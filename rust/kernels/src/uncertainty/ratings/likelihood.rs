@@ -60,7 +60,7 @@ impl Odds {
         if range.is_nan() || range > FARTHEST {
             return false;
         }
-        let middle = low + range / 2.0;
+        let middle = 0.5 * (low + high);
         self.nu = nu;
         for i in 0..models {
             let root = exp64::<I>((x[i] - middle) / 2.0);
