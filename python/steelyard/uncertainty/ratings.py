@@ -152,6 +152,8 @@ def ratings(
     fit = _core.ratings_fit(of.table.ravel(), models=of.models, davidson=asked.davidson, prior=asked.prior)
     if fit["refused"]:
         raise _no_ratings(fit["refused"], fit["groups"], of)
+    # In logits; centred, since rounding of the fit leaves a common part where odds are long.
+    fit["ratings"] = fit["ratings"] - _core.exact_mean(fit["ratings"])
     errors = _errors(of, fit, asked, reporter(progress))
     return _result(of, fit, errors, asked, anchored)
 
@@ -340,7 +342,7 @@ def _no_ratings(why: str, groups: Any, of: Battles) -> ValueError:
     """The error for battles whose likelihood has no maximum."""
     fix = "prior=1 rates them all, or where= leaves battles out"
     if why == "unsettled":
-        return value_error("outcome", "models whose ratings differ by less than 700 logits", "more", fix)
+        return value_error("outcome", "odds that f64 can tell, up to about 1e10 : 1", "longer ones", fix)
     if why == "ties":
         expected = "wins that ties='davidson' can weigh: around some circle of models, more wins than ties"
         return value_error("outcome", expected, "none", "ties='half' has ratings, and so has prior=1")

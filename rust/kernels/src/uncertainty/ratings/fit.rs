@@ -215,9 +215,11 @@ mod tests {
         let own = fitted(&table, 2, true, 0.0).unwrap();
         assert!((own.ratings[0] - own.ratings[1] - log(3.0)).abs() < 1e-14);
         assert!((own.log_nu - log(30.0 / 1200f64.sqrt())).abs() < 1e-14);
-        // 1e300 : 1 is 690 logits.
-        let far = fitted(&[0.0, 1e300, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 2, false, 0.0).unwrap();
-        assert!((far.ratings[0] - 300.0 * log(10.0) / 2.0).abs() < 1e-9, "{far:?}");
+        // Near 1e8 : 1 the gradient is right to about 1e-8.
+        let far = fitted(&[0.0, 1e8, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 2, false, 0.0).unwrap();
+        assert!((far.ratings[0] - far.ratings[1] - 8.0 * log(10.0)).abs() < 1e-6, "{far:?}");
+        let odds = [0.0, 1e20, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(fitted(&odds, 2, false, 0.0), Err(NoFit::Unsettled));
     }
 
     #[test]
