@@ -29,7 +29,7 @@ pub use existence::groups;
 pub use fit::{Fit, NoFit, fit};
 pub use replicates::{Units, replicates, spread};
 
-/// The most models that are rated together: a step of the fit takes about a tenth of a second for so many.
+/// The most models that are rated together: a step of the fit takes about a fifth of a second for so many.
 pub const MODELS: usize = 1024;
 /// Ratings further apart than this, in logits, are refused: their odds are beyond what f64 multiplies.
 pub const FARTHEST: f64 = 700.0;
