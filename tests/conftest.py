@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ settings.register_profile(
     "ci", deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("long", deadline=None, max_examples=2000)
+# Hypothesis' plugin gives each case of a parametrised test settings that fall back on those of the case before, and asks
+# all of them for the database: a call within a call for each case.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -18,10 +18,8 @@ from steelyard.uncertainty import (
     QuantileState,
 )
 
-KINDS: dict[Any, int] = {
-    PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4, ConfidenceSequenceState: 7,
-    BootstrapState: 10, QuantileState: 11,
-}  # fmt: skip
+KINDS: dict[Any, int] = {PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4}
+KINDS |= {ConfidenceSequenceState: 7, BootstrapState: 10, QuantileState: 11}
 # States of several of the core's, whose bytes the face writes.
 OF_SEVERAL: dict[Any, int] = {TokenState: 5, PreferenceState: 6, CompareState: 9}
 HEADER, CHECKSUM = 8, 4

@@ -102,11 +102,19 @@ def test_groups_are_one_comparison_with_holms_p() -> None:
     assert answer_of(job, shares) == sy.compare(RIGHT["new"], baseline=RIGHT["baseline"], by=LANGS)
 
 
-def test_values_without_spread_have_their_interval_and_no_p() -> None:
+def test_values_without_spread_have_their_interval_and_the_p_of_equal_differences() -> None:
     found = CompareState().update([0.5] * 3, [0.4] * 3).compute()
     want = sy.compare([0.5] * 3, baseline=[0.4] * 3)
     assert (found.difference.low, found.difference.high) == (want.difference.low, want.difference.high)
-    assert (found.p_value, found.test) == (1.0, "t: no spread")
+    assert (found.p_value, found.test) == (want.p_value, "sign flips: no spread")
+    assert want.p_value == 0.25
+    for alternative, p in (("greater", 0.125), ("less", 1.0)):
+        one_sided = CompareState(alternative=alternative).update([0.5] * 3, [0.4] * 3).compute()
+        assert one_sided.p_value == p
+    better = CompareState().update([1] * 20, [0] * 20, clusters=range(20)).compute()
+    assert (better.verdict(), better.p_value) == ("better", 2.0**-19)
+    tiny = CompareState().update([1e-200, 3e-200, 2e-200], [0.0] * 3).compute()
+    assert tiny.p_value is not None
     one = CompareState().update([0.5], [3.0]).compute()
     assert (one.difference.low, one.p_value, one.verdict()) == (None, 1.0, "undecided")
     alone = CompareState().update([1, 0], [0, 0], clusters=["a", "a"]).compute()

@@ -527,7 +527,7 @@ STATES: list[Any] = [
     ConfidenceSequenceState(method="beta-binomial").update(KEEP),
     EstimateState("std").update(X),
     EstimateState("ratio").update((X, X + 1.0), clusters=["a", "b", "c"] * 4),
-    BootstrapState(n_resamples=3).update(X, first_row=0),
+    BootstrapState(n_resamples=99).update(X + np.arange(N), first_row=0),
     QuantileState().update(X),
 ]
 

@@ -147,6 +147,14 @@ def test_several_states_in_one_pass(tmp_path: Path) -> None:
     assert states["perplexity"] == PerplexityState().update(TABLE["p"], clusters=TABLE["user"])
 
 
+def test_tokens_need_their_documents() -> None:
+    """Without them each batch would be one document, and the answer would depend on the size of batches."""
+    nll = np.random.default_rng(0).exponential(size=(40, 5))
+    with pytest.raises(ValueError, match=r"^clusters: expected a column of documents, since x has a token a row; got"):
+        sy.scan({"nll": nll.ravel()}, "nll", PerplexityState())
+    assert sy.scan({"nll": nll}, "nll", PerplexityState(), batch_rows=7) == PerplexityState().update(nll)
+
+
 def test_a_table_of_probabilities() -> None:
     """From columns side by side, and from a column of lists."""
     probs = RNG.dirichlet(np.ones(3), N)

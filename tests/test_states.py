@@ -16,7 +16,7 @@ from steelyard import _core
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
 from steelyard.tokens import PerplexityState
-from steelyard.uncertainty import ConfidenceSequenceState, EstimateState
+from steelyard.uncertainty import BootstrapState, ConfidenceSequenceState, EstimateState, QuantileState
 
 from .states import KINDS, body_of, options_of, sealed
 
@@ -45,9 +45,17 @@ def counted() -> ConfidenceSequenceState:
     return ConfidenceSequenceState(method="beta-binomial").update([1, 0, 1])
 
 
+def boot() -> BootstrapState:
+    return BootstrapState("slope", n_resamples=3).update(([1.0, 2.0, 0.5], [0.0, 1.0, 1.0]), clusters=["a", "a", "b"])
+
+
+def quantiles() -> QuantileState:
+    return QuantileState([0.25, 0.5]).update([1.0, 2.0, 0.5, 2.0])
+
+
 STATES = {
     norm: GlobalNormState, reliability: ReliabilityState, perplexity: PerplexityState, estimate: EstimateState,
-    sequence: ConfidenceSequenceState, counted: ConfidenceSequenceState,
+    sequence: ConfidenceSequenceState, counted: ConfidenceSequenceState, boot: BootstrapState, quantiles: QuantileState,
 }  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def test_digits_are_kept_far_from_zero() -> None:
         EstimateState("variance").update(x).compute()  # its error without clusters needs fourth powers
 
 
-@pytest.mark.parametrize("statistic", ["mean", "std", "correlation", "f1", "log_loss", "mcc", "r2", "mean/std"])
+@pytest.mark.parametrize("statistic", ["mean", *(name for name in STATISTICS if name != "sum")])
 def test_replicates_vary_as_those_of_bootstrap(statistic: str) -> None:
     """Standard errors and limits agree within the error of 4,000 replicates, by rows and by clusters."""
     x = data(statistic)
@@ -76,7 +76,7 @@ def test_replicates_vary_as_those_of_bootstrap(statistic: str) -> None:
         got = BootstrapState(statistic, n_resamples=4000).update(x, **ids).compute()
         want = sy.bootstrap(x, statistic, clusters=clusters, n_resamples=4000, method="percentile")
         assert got.value == pytest.approx(want.value, rel=1e-10)
-        assert got.standard_error == pytest.approx(want.standard_error, rel=0.06)
+        assert got.standard_error == pytest.approx(want.standard_error, rel=0.1)
         for limit in ("low", "high"):
             apart = abs(getattr(got, limit) - getattr(want, limit))
             assert apart < 5 * math.hypot(getattr(got, f"{limit}_error"), getattr(want, f"{limit}_error")), limit

@@ -14,6 +14,7 @@ import pytest
 
 import steelyard as sy
 from steelyard import _core
+from steelyard._column_totals import OF_CORE
 from steelyard._registries import names
 from steelyard.tokens import PerplexityState, TokenState
 from steelyard.tokens._asked import OF_BASE
@@ -253,9 +254,11 @@ def test_other_kinds_and_versions_are_named() -> None:
         TokenState.from_bytes(sealed(KIND, body_of(whole), layout=2))
     with pytest.raises(ValueError, match=r"^data: expected numerics 1 of a TokenState; got 9"):
         TokenState.from_bytes(sealed(KIND, body_of(whole), numerics=9))
-    states = [name for name in _core.state_numerics() if name.endswith("State")]
-    assert {of.__name__: states.index(of.__name__) + 1 for of in KINDS} == {of.__name__: n for of, n in KINDS.items()}
-    assert KIND not in KINDS.values()
+    assert {of.__name__: n for of, n in KINDS.items()}.items() <= {
+        name: n for n, name in reversed(OF_CORE.items())
+    }.items()
+    assert {name for name in _core.state_numerics() if name.endswith("State")} == set(OF_CORE.values())
+    assert KIND not in OF_CORE
 
 
 def rows_of(state: TokenState) -> list[bytes]:

@@ -30,6 +30,11 @@ Parts = tuple[_core.EstimateTotals, ...]
 
 MAGIC, LAYOUT = b"SYST", 1
 # The states of several columns by the number that stands in their bytes; those of the core have the numbers below.
+# The kinds of state whose bytes the core writes.
+OF_CORE = {
+    1: "PerplexityState", 2: "ReliabilityState", 3: "GlobalNormState", 4: "EstimateState", 7: "ConfidenceSequenceState",
+    8: "EstimateState", 10: "BootstrapState", 11: "QuantileState",
+}  # fmt: skip
 KINDS = {5: "TokenState", 6: "PreferenceState", 9: "CompareState"}
 HEAD, COUNT, LENGTH, CHECKSUM = (struct.Struct(form) for form in ("<4sBBH", "<I", "<Q", "<I"))
 SHORTEST = HEAD.size + 2 * COUNT.size + CHECKSUM.size
@@ -206,8 +211,7 @@ def _check_envelope(data: bytes, wanted: int) -> None:
     _, kind, layout, numerics = HEAD.unpack_from(data)
     what = KINDS[wanted]
     if kind != wanted:
-        # Those of the core are numbered from 1.
-        kinds = dict(enumerate((name for name in _core.state_numerics() if name.endswith("State")), 1)) | KINDS
+        kinds = OF_CORE | KINDS
         got = f"a {kinds[kind]}" if kind in kinds else f"an unknown kind ({kind})"
         raise value_error("data", f"a {what}", got)
     if layout != LAYOUT:

@@ -6,6 +6,7 @@ A subclass adds ``update`` and ``compute``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from ._mode import standard_mode_methods
@@ -57,6 +58,10 @@ class State(ABC):
         state = cls(**header)
         state._totals = totals
         return state
+
+    def _check_batch(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse arguments of ``update`` that mean something else where rows come in batches, as in ``scan``."""
+        del arguments
 
     def _with(self, **options: Any) -> Self:
         """A state of the same data with some other options."""

@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from steelyard import _core
 from steelyard.reference import sums, units
 
-from . import Case, Inputs, Outputs, as_dtype
+from . import Case, Inputs, Outputs, as_dtype, words
 from .uncertainty import HOW, OTHERS, QUOTIENTS, core, sums_columns
 
 SIZED = ("ratio", "weighted_mean", "perplexity", "bleu", "chrf", "chrf++", "f1/accuracy")
@@ -114,6 +115,49 @@ def _counts_of_texts_reference(inputs: Inputs) -> Outputs:
         return {"shares": counts / (2 * counts + other)}
 
 
+LEVELS = (0.0, 0.01, 0.5, 0.9, 1.0)
+
+
+def _values(dtype: str, n: int) -> Inputs:
+    """Few different values, of both signs, so that each has a bin of its own."""
+    return {"x": as_dtype((words(n, 7) % np.uint64(499)).astype(np.float64) / 64 - 3.0, dtype)}
+
+
+def _quantiles(totals: _core.QuantileTotals) -> Outputs:
+    found = [totals.quantile(q, HOW["confidence_level"], HOW["alternative"]) for q in LEVELS]
+    return {name: np.array([one[name] for one in found]) for name in ("value", "least", "most", "low", "high")}  # type: ignore[literal-required]
+
+
+def _quantiles_of(inputs: Inputs) -> Outputs:
+    totals = _core.QuantileTotals()
+    totals.update(np.ascontiguousarray(core(inputs["x"])))
+    return _quantiles(totals)
+
+
+def _quantiles_in_two(inputs: Inputs, cut: float) -> Outputs:
+    at = int(cut * len(inputs["x"]))
+    parts = _core.QuantileTotals(), _core.QuantileTotals()
+    for totals, rows in zip(parts, (slice(0, at), slice(at, None)), strict=True):
+        totals.update(np.ascontiguousarray(core(inputs["x"][rows])))
+    parts[1].merge(parts[0])
+    return _quantiles(parts[1])
+
+
+def _quantiles_reference(inputs: Inputs) -> Outputs:
+    """NumPy's quantiles, and the order statistics whose ranks SciPy's binomial tails give."""
+    x = np.sort(inputs["x"].astype(np.float64))
+    n, tail = len(x), (1 - HOW["confidence_level"]) / 2
+    value, low, high = np.quantile(x, LEVELS), [], []
+    for q in LEVELS:
+        ranks = np.arange(n)
+        below = np.flatnonzero(stats.binom.cdf(ranks, n, q) > tail)
+        above = np.flatnonzero(stats.binom.sf(ranks, n, q) <= tail)
+        first = below[0] if len(below) else n
+        low.append(x[first - 1] if first else np.nan)
+        high.append(x[above[0]] if len(above) else np.nan)
+    return {"value": value, "least": value, "most": value, "low": np.array(low), "high": np.array(high)}
+
+
 CLOSED = {"value": 1e-9, "standard_error": 1e-9, "df": 1e-6}
 CASES = [
     *(
@@ -138,6 +182,11 @@ CASES = [
             ("sum", "rows"), ("std", "rows"), ("correlation", "clusters"), ("f1", "rows"), ("log_loss", "clusters"),
             ("bleu", "rows"),
         )
+    ),
+    Case(
+        name="uncertainty.quantile_totals", covers=("QuantileTotals",), make=_values, run=_quantiles_of,
+        reference=_quantiles_reference, lengths=(1, 2, 17, 1000, 70_001),
+        bound=dict.fromkeys(("value", "least", "most"), 1e-14), split=_quantiles_in_two,
     ),
     Case(
         name="uncertainty.counts_of_texts", covers=("BootstrapTotals",), make=_texts, run=_counts_of_texts,

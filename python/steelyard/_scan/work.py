@@ -90,6 +90,7 @@ def add_to(state: Any, asked: Asked, batch: Batch, first_row: int | None = None)
         arguments["first_row"] = first_row
     try:
         with called(names):
+            state._check_batch(arguments)
             state.update(**arguments)
     except (TypeError, ValueError) as error:  # the core's messages have the names of its own arguments
         said = str(error)

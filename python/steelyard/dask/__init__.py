@@ -186,7 +186,7 @@ def bootstrap(
     >>> table = pd.DataFrame({"score": [0.9, 0.4, 0.7, 0.8, 0.6, 0.2, 0.5, 0.8], "id": range(8)})
     >>> lazy = steelyard.dask.bootstrap(dd.from_pandas(table, npartitions=3), "score", clusters="id")
     >>> print(lazy.compute())
-    0.61 [0.46, 0.76] (95 %, clustered percentile bootstrap by Poisson counts, n = 8)
+    0.61 [0.43, 0.78] (95 %, clustered percentile bootstrap by Poisson counts, n = 8)
     """
     if clusters is None:
         fix = "the counts of a row follow from its id; a row may have one of its own"

@@ -184,7 +184,7 @@ def bootstrap(
     Examples
     --------
     >>> print(sy.spark.bootstrap(table, "right", clusters="user", n_resamples=99))
-    0.67 [0.33, 1.00] (95 %, clustered percentile bootstrap by Poisson counts, n = 6)
+    0.67 [0.50, 1.00] (95 %, clustered percentile bootstrap by Poisson counts, n = 6)
     """
     if clusters is None:
         fix = "the counts of a row follow from its id; a row may have one of its own"

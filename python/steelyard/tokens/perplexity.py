@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal, Self, get_args
+
+import numpy as np
 
 from .. import _core
 from .._arrays import aligned
@@ -15,6 +18,7 @@ from .._registries import names
 from .._rows import Selection
 from .._state import State
 from .._strata import Average, stratum_ids
+from ..errors import value_error
 from ._batch import Batch, batch_of
 from ._parts import in_parts
 from ._result import estimate_of
@@ -228,6 +232,11 @@ class PerplexityState(State):
                 batch.nll, length=batch.nll.shape[-1], codes=batch.codes, clusters=batch.clusters, status=batch.status,
                 names=batch.names, per=batch.per, omit_nan=self._nan_policy == "omit", progress=on_progress,
             )  # fmt: skip
+
+    def _check_batch(self, arguments: Mapping[str, Any]) -> None:
+        if arguments.get("clusters") is None and np.ndim(arguments["x"]) == 1:
+            fix = "a batch of tokens would be taken for a document, whatever its size"
+            raise value_error("clusters", "a column of documents, since x has a token a row", "none", fix)
 
     def compute(self) -> Estimate:
         """The perplexity from all tokens added so far.

@@ -207,18 +207,23 @@ def for_core(columns: Iterable[Array]) -> list[NDArray[Any]]:
     return [x.astype(np.float32) if x.dtype == np.bool_ else x for x in columns]
 
 
+# What is expected where numbers are too far from 1, and what to do.
+SIZES: Mapping[str, tuple[str, str]] = {
+    "too large": ("values whose sum of squares stays finite", "scale them down"),
+    "too small": ("values whose powers float64 holds", "scale them up"),
+    "blurred": ("values that differ by more of their size", "subtract a number near their mean"),
+}
+
+
 def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Array], rows: Rows) -> ValueError:
     """The error for columns of which the core refused to compute a statistic, worded with the caller's names."""
     kind, names, said = found["refused"], list(columns), words(statistic)
     if kind == "not finite":
         name = names[found["column"]]
         return _intervals.not_finite(rows.of(columns[name]), found["index"], name, rows)
-    if kind == "too large":
-        return _intervals.too_large(names[found["column"]], f"values from {found['low']:g} to {found['high']:g}")
-    if kind == "blurred":
-        got = f"values from {found['low']:g} to {found['high']:g}"
-        fix = "subtract a number near their mean"
-        return value_error(names[found["column"]], "values that differ by more of their size", got, fix)
+    if kind in SIZES:
+        expected, fix = SIZES[kind]
+        return value_error(names[found["column"]], expected, f"values from {found['low']:g} to {found['high']:g}", fix)
     if kind == "zero denominator":
         return value_error(names[-1], "values whose sum is not 0, since the ratio divides by it", "a sum of 0")
     if kind == "uncertain denominator":
@@ -260,7 +265,7 @@ def _refused_sums(found: Mapping[str, Any], statistic: str, names: list[str], ro
     if kind == "infinite":
         got = "an infinite one, which can be neither resampled nor added up"
         return value_error(whole, f"a finite {statistic}", got)
-    needs = _needs(statistic)
+    needs = _needs(statistic) or ("denominators that add up to more than 0" if statistic == "ratio" else "")
     if kind == "empty resample":
         return value_error(
             whole, f"{needs or 'rows'} in every resample", "a resample without", "use steelyard.estimate"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, Self
@@ -26,7 +27,7 @@ from ._answers import asked_of
 from ._comparisons import comparison_of
 from ._shares import difference as of_counts
 from ._student import student_p
-from .comparison import Comparison, Pair
+from .comparison import LEAST, Comparison, Pair
 from .items import apart
 
 __all__ = ["CompareState"]
@@ -93,11 +94,12 @@ class CompareState(State):
     ``CompareState(**o).update(new, baseline, clusters=c).compute()`` is ``compare(new, baseline=baseline, clusters=c,
     **o)`` as far as totals know it:
 
-    - 0/1 answers without clusters: all of it, bit for bit, since it follows from four counts;
+    - 0/1 answers without clusters: all of it but ``items``, bit for bit, since it follows from four counts;
     - graded scores, and clusters: the same difference, standard error and interval (up to the rounding of sums in
       ``compare``), wins, losses and ties, and so the same verdict. The sign-flip p needs every difference, which no
       state keeps; p is that of Student's t of the interval, t = d/sqrt(V), and ``test`` says so. Where there is no
-      spread, p is 1, and the interval is that of values without spread, also for 0/1 answers in clusters.
+      spread, p is the sign flips' of G equal differences, 2**(1 - G), and the interval is that of values without
+      spread, also for 0/1 answers in clusters, where ``compare`` has that of the answers.
 
     The sums are exact, so every split of the rows, every order and every merge gives the same bits. With ``clusters``
     the state keeps one sum for each id, whose rows may be spread over several updates.
@@ -236,9 +238,20 @@ class CompareState(State):
             of.difference, confidence, self._sums, name=WHAT, grouped="clusters" if self._totals.clustered else None,
             values=of.facts, kind="graded", left_out=of.left_out,
         )  # fmt: skip
-        if found.standard_error is None or "no spread" in found.method:
-            return found, 1.0, "t: no spread"
+        if not found.standard_error or "no spread" in found.method:
+            return found, self._equal_p(of, float(found), confidence), "sign flips: no spread"
         return found, student_p(float(found) / float(found.standard_error), found.detail["df"], confidence), "t"
+
+    def _equal_p(self, of: _Read, difference: float, confidence: Confidence) -> float:
+        """The sign-flip p of G equal differences: of the 2^G patterns one has their sum, and one its opposite."""
+        if difference == 0.0:
+            return 1.0
+        units = self._totals.size().clusters or of.rows
+        beyond = max(math.ldexp(1.0, -min(units, 1000)), LEAST)
+        if confidence.alternative == "two-sided":
+            return min(2.0 * beyond, 1.0)
+        expected = (difference > 0.0) == (confidence.alternative == "greater")
+        return beyond if expected else 1.0
 
     def _sums(self, shift: float) -> Sums:
         sums, sizes = self._totals.parts[0].cluster_sums(shift)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self, get_args
 
-from numpy.typing import NDArray
+import numpy as np
 
 from .. import _core, _intervals
 from .._estimate import Estimate
 from .._mode import standard_mode_methods
-from .._options import Alternative, NanPolicy, choice, confidence_of
+from .._options import Alternative, NanPolicy, choice, confidence_of, fraction
 from .._progress import Progress, reporter
 from .._rows import Rows, nonzero, nothing_counts
 from .._state import State
 from ._gathered import gathered, of_clusters
 from ._ordered import EQUAL, QUANTILE, no_limits, with_missing
 from ._statistics import refusal
-from .quantiles import quantile
 
 __all__ = ["QuantileState"]
 
@@ -59,22 +58,22 @@ class QuantileState(State):
     >>> latency = np.random.default_rng(0).exponential(size=100_000)
     >>> parts = [sy.uncertainty.QuantileState([0.5, 0.99]).update(part) for part in np.split(latency, 4)]
     >>> print(sum(parts).compute())
-    0  0.6935 [0.6868, 0.7000] (95 %, order statistics of bins, n = 100000)
-    1  4.59 [4.53, 4.67] (95 %, order statistics of bins, n = 100000)
+    0  0.6870 [0.6807, 0.6924] (95 %, order statistics of bins, n = 100000)
+    1  4.573 [4.510, 4.623] (95 %, order statistics of bins, n = 100000)
     """
 
     _CORE = _core.QuantileTotals
 
     def __init__(
         self,
-        q: float | Sequence[float] | NDArray[Any] = 0.5,
+        q: Any = 0.5,
         *,
         nan_policy: NanPolicy = "raise",
         confidence_level: float = 0.95,
         alternative: Alternative = "two-sided",
     ) -> None:
-        asked = quantile(q)
-        self._q = [one.parameters[0] for one in asked] if isinstance(asked, tuple) else asked.parameters[0]
+        several = isinstance(q, list | tuple) or (isinstance(q, np.ndarray) and q.ndim > 0)
+        self._q = [fraction(one, f"q[{i}]") for i, one in enumerate(q)] if several else fraction(q, "q")
         self._nan_policy = choice(nan_policy, "nan_policy", get_args(NanPolicy))
         self._confidence = confidence_of(confidence_level, alternative)
         super().__init__()
@@ -83,9 +82,10 @@ class QuantileState(State):
         return {"q": self._q, "nan_policy": self._nan_policy, **self._confidence.keywords}
 
     def update(self, x: Any, *, where: Any = None, progress: Progress = False) -> Self:
-        """Add the values of one column and return the state; parameters as in :func:`steelyard.estimate`.
+        """Add the values of one column and return the state.
 
-        Where the call raises, nothing has been added.
+        ``where`` and ``progress`` are those of :func:`steelyard.estimate`. Where the call raises, nothing has been
+        added.
         """
         found = gathered(x, "median", where, None, self._nan_policy)
         if found is None:

@@ -28,6 +28,12 @@ MIDDLE = {"elo": 1000.0, "log": 0.0}
 DRAWS = 9_999
 # The most models that a message names.
 NAMED = 5
+# An error in logits that is the rounding of no spread.
+STILL = 1e-9
+NO_SPREAD = "; no limits, since its battles do not vary"
+# The fewest wins and losses, ties as half of each, of a model whose error is not known to be too small.
+FEW = 5
+FEW_BATTLES = f"; with fewer than {FEW} wins or losses its error is too small"
 ANCHOR = "the anchor, whose rating is given"
 
 
@@ -233,7 +239,12 @@ def _result(of: Battles, fit: Any, errors: _Errors, asked: _Asked, anchored: tup
     better, p, test = _pairs(fit["ratings"], errors, 1.0 - confidence.level)
     order = np.argsort(-value, kind="stable")
     won, lost, tied = of.counts[0].sum(1), of.counts[0].sum(0), of.counts[1].sum(0) + of.counts[1].sum(1)
-    reasons = [ANCHOR if i == scaled.origin else reason for i in range(of.models)]
+    still = np.zeros(of.models, np.bool_) if error is None else ~(error > STILL * scaled.unit)
+    if low is not None and high is not None:
+        low, high = np.where(still, np.nan, low), np.where(still, np.nan, high)
+    few = np.minimum(won, lost) + tied / 2 < FEW
+    said = [reason + (NO_SPREAD if still[i] else FEW_BATTLES if few[i] else "") for i in range(of.models)]
+    reasons = [ANCHOR if i == scaled.origin else said[i] for i in range(of.models)]
     score = Estimate(
         value=value[order], standard_error=_at(error, order), low=_at(low, order), high=_at(high, order),
         confidence_level=confidence.level, n=(won + lost + tied)[order],
@@ -319,6 +330,8 @@ def _pairs(x: Floats, errors: _Errors, alpha: float) -> tuple[NDArray[np.bool_],
         words = f"{DRAWS:,} draws of " + ("a normal law" if errors.df is None else "Student's t")
     found = _core.max_t_draws(x, np.ascontiguousarray(cov).ravel(), replicates=live, count=count, df=errors.df)
     p = found["p"].reshape(models, models)
+    variance = np.diagonal(cov)[:, None] + np.diagonal(cov) - 2.0 * cov
+    p = np.where(variance > STILL * STILL, p, 1.0)  # battles that do not vary tell nothing apart
     better = (found["statistics"].reshape(models, models) > 0.0) & (p <= alpha)
     return better, p, f"step-down max-t over {words}"
 

@@ -51,17 +51,19 @@ class EstimateState(State):
     sum (x - mean)**2 is the exact value of sum x**2 - (sum x)**2 / n, rounded once, so that no digits are lost where
     the mean is large and the spread small.
 
-    The other statistics are functions of sums of products of powers, such as x, y, x**2 and x y for a slope. A product
-    of more than one factor is kept in two parts, to 2**-104 of it, and moved to the means without rounding when the
-    state is asked. Where that leaves less than six digits of a sum, the column is refused: a variance and its error
-    with clusters from a mean of 10**12 times the spread on, without clusters from 10**6 on; a kurtosis from 10**6 and
-    1000 on. Powers that leave the range of float64 are refused: values above 10**77 for a kurtosis, 10**38 without
-    clusters.
+    The other statistics are functions of sums of products of powers, such as x, y, x**2 and x y for a slope. A
+    product of more than one factor is kept in two parts, to 2**-104 of it, and moved to the means without rounding
+    when the state is asked. Where that leaves less than six digits of a sum, the column is refused: a variance and
+    its error with clusters from a mean of 10**12 times the spread on, without clusters from 10**6 on; a kurtosis
+    from 10**6 and 1000 on. Powers that leave the range of float64 are refused: values above 10**77 for a kurtosis,
+    10**38 without clusters, and columns whose largest value is below about 10**-67 and 10**-33. So is a
+    ``"log_loss"`` that is infinite.
 
     Without clusters the state keeps the sums of the products of any two terms as well, from which the sum of the
-    squared influences follows. The rows of ``"ratio"``, ``"weighted_mean"``, ``"perplexity"``, ``"bleu"``, ``"chrf"``
-    and ``"chrf++"`` differ in size, and the correction of their error for small samples needs each of them: these take
-    ``clusters``, and independent rows need ids of their own. ``"ratio"`` takes denominators of at least 0.
+    squared influences follows. The rows of ``"ratio"``, ``"weighted_mean"``, ``"perplexity"``, ``"bleu"``,
+    ``"chrf"`` and ``"chrf++"``, and of quotients that begin with ``"precision"``, ``"recall"`` or ``"f1"``, differ
+    in size, and the correction of their error for small samples needs each of them: these take ``clusters``, and
+    independent rows need ids of their own. ``"ratio"`` takes denominators of at least 0.
 
     ``by=`` is a state for each group; ``strata=`` and ``weights=`` need more than sums.
 
@@ -80,7 +82,7 @@ class EstimateState(State):
     True
     >>> spread = sy.uncertainty.EstimateState("std")
     >>> print(spread.update([2.0, 4.0, 4.0, 5.0]).update([7.0, 9.0, 5.0, 4.0]).compute())
-    2.0 [1.1, 3.7] (95 %, log t, n = 8)
+    2.0 [1.1, 3.6] (95 %, log t, n = 8)
     """
 
     _CORE = _core.EstimateTotals

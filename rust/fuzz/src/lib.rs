@@ -18,6 +18,9 @@ use steelyard_kernels::state::bytes::Kind;
 use steelyard_kernels::tokens::{Totals, Unit};
 use steelyard_kernels::uncertainty::mean_state::MeanTotals;
 use steelyard_kernels::uncertainty::sequence::{Method, SequenceTotals};
+use steelyard_kernels::uncertainty::totals::boot_state::BootTotals;
+use steelyard_kernels::uncertainty::totals::quantile_state::QuantileCounts;
+use steelyard_kernels::uncertainty::totals::sums_state::SumsTotals;
 
 const LEVELS: [Confidence; 3] = [
     Confidence { level: 0.95, alternative: Alternative::TwoSided },
@@ -161,7 +164,48 @@ pub fn sequence(data: &[u8]) {
         for &method in Method::ALL.iter().filter(|method| method.of_order() == totals.ordered()) {
             let found = totals.looks(method, 0.05, &[n], &mut go).unwrap();
             let (mean, limits) = (found.means[0], found.intervals[0]);
-            assert!((0.0..=1.0).contains(&mean) && limits.low >= 0.0 && limits.high <= 1.0, "{method:?} {found:?}");
+            assert!(
+                (0.0..=1.0).contains(&mean) && limits.low >= 0.0 && limits.high <= 1.0,
+                "{method:?} {found:?}"
+            );
+        }
+    });
+}
+
+/// An `EstimateState` of a statistic other than the mean.
+pub fn statistic(data: &[u8]) {
+    each_state(data, 1, |totals: &SumsTotals| {
+        if totals.size().0 == 0 {
+            return;
+        }
+        for confidence in LEVELS {
+            let Ok((found, _)) = totals.closed(confidence, &mut go).unwrap() else { return };
+            let (low, high) = (found.interval.low, found.interval.high);
+            assert!(!(low > high) || confidence.alternative != Alternative::TwoSided, "{found:?}");
+        }
+    });
+}
+
+/// A `BootstrapState`.
+pub fn bootstrap(data: &[u8]) {
+    each_state(data, 1, |totals: &BootTotals| {
+        if totals.rows() > 0
+            && let Ok(found) = totals.found(&mut go).unwrap()
+        {
+            assert!(found.value.is_finite() && found.replicates.len() == totals.asked().replicates);
+        }
+    });
+}
+
+/// A `QuantileState`.
+pub fn quantile(data: &[u8]) {
+    each_state(data, 1, |totals: &QuantileCounts| {
+        for (q, confidence) in [0.0, 0.3, 1.0].into_iter().zip(LEVELS) {
+            let Some(found) = totals.quantile(q, confidence) else {
+                assert_eq!(totals.size().0, 0);
+                return;
+            };
+            assert!(found.within.low <= found.value && found.value <= found.within.high, "{found:?}");
         }
     });
 }

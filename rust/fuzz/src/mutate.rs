@@ -7,8 +7,15 @@ use steelyard_kernels::rows::Table;
 use steelyard_kernels::simd::Element;
 use steelyard_kernels::state::State as _;
 use steelyard_kernels::tokens::{Batch, Per, Totals, sum_batch};
+use steelyard_kernels::uncertainty::Name;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
+use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::sequence::SequenceTotals;
+use steelyard_kernels::uncertainty::smooth::Formula;
+use steelyard_kernels::uncertainty::totals::boot_state::{Asked, BootTotals};
+use steelyard_kernels::uncertainty::totals::quantile_state::QuantileCounts;
+use steelyard_kernels::uncertainty::totals::sums_state::SumsTotals;
+use steelyard_kernels::uncertainty::totals::units::UnitIds;
 
 /// A fuzz target: its name, the function that reads bytes, and the bodies of real states from which mutations start.
 pub struct Target {
@@ -18,12 +25,15 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "estimate", run: crate::estimate, seeds: estimate_seeds },
     Target { name: "perplexity", run: crate::perplexity, seeds: perplexity_seeds },
     Target { name: "reliability", run: crate::reliability, seeds: reliability_seeds },
     Target { name: "global_norm", run: crate::global_norm, seeds: global_norm_seeds },
     Target { name: "sequence", run: crate::sequence, seeds: sequence_seeds },
+    Target { name: "statistic", run: crate::statistic, seeds: statistic_seeds },
+    Target { name: "bootstrap", run: crate::bootstrap, seeds: bootstrap_seeds },
+    Target { name: "quantile", run: crate::quantile, seeds: quantile_seeds },
 ];
 
 fn estimate_seeds() -> Vec<Vec<u8>> {
@@ -100,7 +110,12 @@ fn reliability_seeds() -> Vec<Vec<u8>> {
 }
 
 fn global_norm_seeds() -> Vec<Vec<u8>> {
-    let terms = [&[][..], &[(5e-324, -1000)], &[(7.0, 0), (1e-300, 0)], &[(f64::MAX, 512), (f64::MIN_POSITIVE, -1000)]];
+    let terms = [
+        &[][..],
+        &[(5e-324, -1000)],
+        &[(7.0, 0), (1e-300, 0)],
+        &[(f64::MAX, 512), (f64::MIN_POSITIVE, -1000)],
+    ];
     terms
         .map(|terms| {
             let add = |totals: NormTotals, &(sum, exponent)| totals.with(Scaled { sum, exponent }).unwrap();
@@ -118,6 +133,55 @@ fn sequence_seeds() -> Vec<Vec<u8>> {
         crate::body(&state.to_bytes(b"{}", &mut |_| true).unwrap().unwrap())
     };
     streams.map(body).into()
+}
+
+/// Three rows of two columns, of which the second holds answers.
+const ROWS: [&[f64]; 2] = [&[0.25, 0.5, 0.75], &[1.0, 0.0, 1.0]];
+
+/// The columns of a statistic of one or two.
+fn columns(formula: Formula) -> Vec<&'static dyn Wide> {
+    let answers = matches!(formula, Formula::One(Name::Mcc | Name::F1));
+    let first = if answers { &ROWS[1] } else { &ROWS[0] };
+    [first as &dyn Wide, &ROWS[1]][..formula.columns().len()].to_vec()
+}
+
+const FORMULAS: [Formula; 6] = [
+    Formula::One(Name::Std),
+    Formula::One(Name::Slope),
+    Formula::One(Name::F1),
+    Formula::One(Name::Mcc),
+    Formula::One(Name::LogLoss),
+    Formula::Quotient(Name::Mean, Name::Std),
+];
+
+fn statistic_seeds() -> Vec<Vec<u8>> {
+    let body = |formula, clusters| {
+        let state = SumsTotals::of_rows(formula, &columns(formula), clusters, [1, 2], &mut |_| true);
+        crate::body(&state.unwrap().unwrap().to_bytes(b"{}", &mut |_| true).unwrap().unwrap())
+    };
+    let clusters = Some((&[0, 1, 0][..], Names::Numbers(&[-3, 8])));
+    let empty = SumsTotals::new(FORMULAS[0]).to_bytes(b"{}", &mut |_| true).unwrap().unwrap();
+    let made = FORMULAS.iter().flat_map(|&formula| [body(formula, None), body(formula, clusters)]);
+    made.chain([crate::body(&empty)]).collect()
+}
+
+fn bootstrap_seeds() -> Vec<Vec<u8>> {
+    let ids = UnitIds::numbered(&[4, 5, 6]).unwrap();
+    let body = |&formula: &Formula| {
+        let asked = Asked { formula, replicates: 3, seed: 7 };
+        let state = BootTotals::of_rows(asked, &columns(formula), &ids, true, [1, 2], &mut |_| true);
+        crate::body(&state.unwrap().unwrap().to_bytes(b"{}", &mut |_| true).unwrap().unwrap())
+    };
+    FORMULAS.iter().map(body).collect()
+}
+
+fn quantile_seeds() -> Vec<Vec<u8>> {
+    let many: Vec<f64> = (0..1500).map(|i| 1.0 + f64::from(i) / 1500.0).collect();
+    let body = |x: &[f64]| {
+        let state = QuantileCounts::of_values(&x, [1, 2], &mut |_| true).unwrap().unwrap();
+        crate::body(&state.to_bytes(b"{}", &mut |_| true).unwrap().unwrap())
+    };
+    [&[][..], &[0.5], &[-1e300, 0.0, 5e-324, 3.0, 3.0], &many].map(body).into()
 }
 
 /// Pseudo-random words from an xorshift generator.
@@ -180,7 +244,7 @@ mod tests {
             let bodies = (target.seeds)();
             let kind = Kind::ALL
                 .into_iter()
-                .find(|kind| kind.name().to_lowercase().contains(&target.name.replace('_', "")));
+                .find(|kind| format!("{kind:?}").to_lowercase() == target.name.replace('_', ""));
             assert!(kind.is_some() && !bodies.is_empty(), "{}", target.name);
         }
     }

@@ -57,6 +57,9 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         NoEstimate::TooLarge { column, low, high } => {
             record!(py, { refused: "too large", column, low, high })
         }
+        NoEstimate::TooSmall { column, low, high } => {
+            record!(py, { refused: "too small", column, low, high })
+        }
         NoEstimate::Blurred { column, low, high } => record!(py, { refused: "blurred", column, low, high }),
         NoEstimate::EqualValues { n } => record!(py, { refused: "equal values", n }),
         NoEstimate::EqualMeans { n } => record!(py, { refused: "equal means", n }),

@@ -96,6 +96,15 @@ pub enum NoEstimate {
         /// Its largest value.
         high: f64,
     },
+    /// The values of a column are so small that their powers leave the range of f64.
+    TooSmall {
+        /// The index of the column.
+        column: usize,
+        /// Its smallest value.
+        low: f64,
+        /// Its largest value.
+        high: f64,
+    },
     /// The statistic of all rows, or of all rows of a stratum, is not defined.
     NoAnswer,
     /// The statistic of all rows is infinite.
@@ -218,6 +227,11 @@ impl fmt::Display for NoEstimate {
                 f,
                 "columns[{column}]: expected values whose powers tell their spread; got values from {low} to {high}; \
                  subtract a number near their mean"
+            ),
+            NoEstimate::TooSmall { column, low, high } => write!(
+                f,
+                "columns[{column}]: expected values whose powers are numbers of float64; got values from {low} to {high}; scale \
+                 them up"
             ),
             NoEstimate::NoAnswer => write!(f, "columns: expected rows that define the statistic; got others"),
             NoEstimate::SortedRows => {

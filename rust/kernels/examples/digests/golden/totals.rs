@@ -43,11 +43,12 @@ fn columns(formula: Formula, rows: usize) -> [Vec<f64>; 2] {
 /// The interval and the bytes of the state, by clusters and by rows.
 fn sums(n: usize) -> Run {
     let codes: Vec<i64> = (0..n as i64).map(|i| i * i % 7).collect();
+    // Made before the digests run, in whatever floating-point mode.
+    let tables = FORMULAS.map(|(name, formula)| (name, formula, columns(formula, n)));
     Box::new(move |digest| {
         let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-        for (name, formula) in FORMULAS {
-            let digest = digest.of(name);
-            let [x, y] = columns(formula, n);
+        for (name, formula, [x, y]) in &tables {
+            let (digest, formula) = (digest.of(name), *formula);
             let (x, y) = (&x[..], &y[..]);
             let wide: [&dyn Wide; 2] = [&x, &y];
             for clusters in [Some((&codes[..], Names::Numbers(&[5, -1, 3, 9, 11, 0, 2]))), None] {
@@ -71,6 +72,7 @@ fn boot(n: usize) -> Run {
     let codes: Vec<i64> = (0..n as i64).map(|i| i * i % 7).collect();
     let texts: Vec<String> = (0..7).map(|i| format!("document {i}")).collect();
     let replicates = if n > 1025 { 130 } else { 300 };
+    let tables = [FORMULAS[0], FORMULAS[3]].map(|(name, formula)| (name, formula, columns(formula, n)));
     Box::new(move |digest| {
         let numbers: Vec<i64> = (-3..n as i64 - 3).collect();
         let by_text = given(given(UnitIds::clusters(&codes, Names::Texts(&texts))).map_err(|_| "a code"));
@@ -78,9 +80,8 @@ fn boot(n: usize) -> Run {
             [("rows", given(UnitIds::numbered(&numbers)), false), ("texts", by_text, true)]
         {
             let digest = digest.of(form);
-            for (name, formula) in [FORMULAS[0], FORMULAS[3]] {
-                let digest = digest.of(name);
-                let [x, y] = columns(formula, n);
+            for (name, formula, [x, y]) in &tables {
+                let (digest, formula) = (digest.of(name), *formula);
                 let (x, y) = (&x[..], &y[..]);
                 let wide: [&dyn Wide; 2] = [&x, &y];
                 let asked = Asked { formula, replicates, seed: u64::MAX - 7 };

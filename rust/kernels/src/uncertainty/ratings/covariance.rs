@@ -116,13 +116,12 @@ struct Score {
 
 impl Score {
     fn of(cell: Cell, work: &Work, ties: bool) -> Score {
-        let chances = work.likelihood.chances(cell.first as usize, cell.second as usize);
         let kind = if cell.tie { 0.5 } else { 1.0 };
-        scalar(|| Score {
-            cell,
-            by: kind - (chances.win + chances.tie / 2.0),
-            tie: ties.then(|| f64::from(u8::from(cell.tie)) - chances.tie),
-            last: work.order() - 1,
+        scalar(|| {
+            let chances = work.likelihood.chances(cell.first as usize, cell.second as usize);
+            let by = kind - (chances.win + chances.tie / 2.0);
+            let tie = ties.then(|| f64::from(u8::from(cell.tie)) - chances.tie);
+            Score { cell, by, tie, last: work.order() - 1 }
         })
     }
 

@@ -88,6 +88,7 @@ fn closed_or_ended(
 }
 
 /// What is known about the units, apart from their sums.
+#[derive(Clone, Copy)]
 struct Known<'a> {
     /// Whether they are rows.
     rows: bool,
@@ -166,17 +167,28 @@ impl Linearised {
 }
 
 /// What a state knows of the rows of a statistic.
+#[derive(Clone, Copy)]
 pub(in crate::uncertainty) enum Gathered<'a> {
     /// The sums of each cluster, and the rows of the largest one.
     Units { units: &'a [Vec<f64>], most: u64 },
-    /// The sums over `n` rows that count alike, and over their squares, and the sum of the squares of a linear function
-    /// of a row's terms.
-    Rows {
-        totals: &'a [f64],
-        squares: &'a [f64],
-        n: u64,
-        squared: &'a dyn Fn(&[f64]) -> Result<f64, NoEstimate>,
-    },
+    /// Rows that count alike.
+    Rows(GatheredRows<'a>),
+}
+
+/// The sum of the squares of a linear function of terms, with a number subtracted.
+pub(in crate::uncertainty) type Squared<'a> = dyn Fn(&[f64], f64) -> Result<f64, NoEstimate> + 'a;
+
+/// What a state knows of rows that count alike.
+#[derive(Clone, Copy)]
+pub(in crate::uncertainty) struct GatheredRows<'a> {
+    /// The sums of the terms, and of their squares.
+    pub totals: &'a [f64],
+    pub squares: &'a [f64],
+    pub n: u64,
+    /// Whether the rows differ by no more than rounding.
+    pub narrow: bool,
+    /// See [`Squared`].
+    pub squared: &'a Squared<'a>,
 }
 
 /// As [`closed`], of what a state has gathered.
@@ -198,22 +210,14 @@ pub(in crate::uncertainty) fn closed_of(
             let known = Known { rows: false, weights: None, kish: f64::NAN, strata: None };
             concluded(statistic, &prepared, known, confidence, progress)
         }
-        Gathered::Rows { totals, squares, n, squared } => {
-            of_rows(statistic, totals, squares, n, squared, confidence)
-        }
+        Gathered::Rows(rows) => of_rows(statistic, &rows, confidence),
     }
 }
 
 /// The interval of rows that count alike, from their sums: `V = n/(n - 1) sum (U_i - mean U)^2`, which is CR2 for units of
 /// one size.
-fn of_rows(
-    statistic: &dyn Sums,
-    totals: &[f64],
-    squares: &[f64],
-    n: u64,
-    squared: &dyn Fn(&[f64]) -> Result<f64, NoEstimate>,
-    confidence: Confidence,
-) -> Result<Closed, Ended> {
+fn of_rows(statistic: &dyn Sums, rows: &GatheredRows<'_>, confidence: Confidence) -> Result<Closed, Ended> {
+    let GatheredRows { totals, squares, n, narrow, squared } = *rows;
     let value = valued(statistic, totals)?;
     if value.is_infinite() {
         return Ok(Closed::without_interval(value));
@@ -226,22 +230,23 @@ fn of_rows(
     }
     let mut gradient = memory::filled(statistic.width(), 0.0)?;
     scalar(|| statistic.gradient(totals, &mut gradient));
-    let all = squared(&gradient)?;
-    let n = n as f64;
+    let count = n as f64;
+    let mean = if statistic.degree() == 0 {
+        0.0
+    } else {
+        scalar(|| gradient.iter().zip(totals).fold(0.0, |sum, (by, total)| sum + by * total) / count)
+    };
+    let spread = squared(&gradient, mean)?;
     let of = scalar(|| {
-        let mean = if statistic.degree() == 0 {
-            0.0
-        } else {
-            gradient.iter().zip(totals).fold(0.0, |sum, (derivative, total)| sum + derivative * total) / n
-        };
         // By Cauchy and Schwarz: the sum of magnitudes is at most this root.
-        let magnitudes = squares.iter().map(|square| (square * n).sqrt());
+        let magnitudes = squares.iter().map(|square| (square * count).sqrt());
         let reach = gradient.iter().zip(magnitudes).fold(0.0, |sum, (by, size)| sum + (by * size).abs());
-        let noise = noise(statistic, 1.0, reach);
-        let spread = all - n * mean * mean;
-        let unspread = spread <= noise * noise / n;
-        let error = if unspread { 0.0 } else { (spread * (n / (n - 1.0))).sqrt() };
-        Linearised { value, error, df: n - 1.0, unspread, units: n, size: n, rows: f64::INFINITY }
+        // Where two rows are further apart than rounding moves them, the sum is at least half of the square of that.
+        let apart = noise(statistic, 1.0, reach) / count;
+        let unspread = narrow || spread <= apart * apart / 2.0;
+        let error = if unspread { 0.0 } else { (spread * (count / (count - 1.0))).sqrt() };
+        let df = count - 1.0;
+        Linearised { value, error, df, unspread, units: count, size: count, rows: f64::INFINITY }
     });
     Ok(of.closed(statistic, totals, confidence)?)
 }

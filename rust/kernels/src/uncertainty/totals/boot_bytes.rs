@@ -95,7 +95,7 @@ pub(super) fn rows_of_sums(
         sums.push(count);
         for _ in 1..width {
             let sum = packed(reader)?;
-            if rows == 0 && sum != Packed::default() {
+            if !within(&sum, rows) {
                 return Err(BytesError::Impossible);
             }
             sums.push(sum);
@@ -103,6 +103,15 @@ pub(super) fn rows_of_sums(
         pace.step()?;
     }
     Ok(sums)
+}
+
+/// Whether the products of so many rows, a number and what rounding left of it each, can have this sum.
+fn within(sum: &Packed, rows: u64) -> bool {
+    let mut beyond = Sum::new();
+    beyond.merge(&sum.magnitude());
+    beyond.add_times(-f64::MAX, rows);
+    beyond.add_times(-f64::MAX, rows);
+    !beyond.is_positive()
 }
 
 /// The whole number that a sum is, if it is one below 2^64.

@@ -4,7 +4,7 @@ use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::paired::Wide;
 use super::super::smooth::{Formula, Sums, in_domains};
 use super::facts::Facts;
-use super::poisson::drawn;
+use super::poisson::{Draws, drawn};
 use super::products::each_block;
 use super::recipe::Recipe;
 use super::sums_state::clear;
@@ -186,7 +186,8 @@ fn of_rows(
     in_domains(&*statistic, &moments)?;
     let recipe = Recipe::of(&*statistic);
     let sums = sums_of(&*statistic, &recipe, columns, &moments, &mut |_| progress(0))?;
-    let drawn = drawn(&*statistic, &recipe, columns, &moments, ids, asked.seed, asked.replicates, progress)?;
+    let draws = Draws { ids, seed: asked.seed, replicates: asked.replicates };
+    let drawn = drawn(&*statistic, &recipe, columns, &moments, &draws, progress)?;
     Ok(BootTotals {
         n: n as u64,
         clustered: Some(clustered),

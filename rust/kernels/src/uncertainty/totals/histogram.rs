@@ -219,7 +219,7 @@ mod tests {
 
     fn values(n: u64) -> Vec<f64> {
         (0..n)
-            .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 * 2f64.powi(-53) * 8.0 - 3.0)
+            .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1u64 << 50) as f64 - 3.0)
             .collect()
     }
 
@@ -257,7 +257,7 @@ mod tests {
         for rank in (0..x.len()).step_by(97) {
             let bin = whole.bin(rank as u64).unwrap();
             assert!(bin.low <= x[rank] && x[rank] <= bin.high && bin.before <= rank as u64);
-            assert!(bin.high - bin.low <= x[rank].abs() * 2f64.powi(-9), "{bin:?}");
+            assert!(bin.high - bin.low <= x[rank].abs() / 512.0, "{bin:?}");
         }
         assert_eq!(whole.bin(50_000), None);
     }

@@ -1,8 +1,8 @@
 //! Sums that a state keeps for a statistic of sums, without knowing the rest of the rows.
 //!
 //! The terms of a statistic are powers of parts about centres, and the centres are known when all rows have come. A state
-//! adds up the powers of the parts themselves, without rounding ([`products`]), and moves the sums to the centres when it
-//! is asked ([`Recipe::moved`]). No digits are lost, since neither step rounds before the end.
+//! adds up the powers of the parts themselves, without rounding (`products.rs`), and moves the sums to the centres when it
+//! is asked (`recipe.rs`). No digits are lost, since neither step rounds before the end.
 
 mod boot_bytes;
 pub mod boot_state;

@@ -119,17 +119,26 @@ fn decide(
     }
 }
 
+/// Which counts are drawn: for the units of the rows, in the replicates of a seed.
+pub struct Draws<'a> {
+    /// The unit of each row.
+    pub ids: &'a UnitIds,
+    /// The seed.
+    pub seed: u64,
+    /// The number of replicates.
+    pub replicates: usize,
+}
+
 /// The sums of the products of all rows in each replicate: those of replicate r from `r * products` on.
 pub fn drawn(
     statistic: &dyn Sums,
     recipe: &Recipe,
     columns: &[&dyn Wide],
     moments: &[Moments],
-    ids: &UnitIds,
-    seed: u64,
-    replicates: usize,
+    draws: &Draws<'_>,
     progress: Progress<'_>,
 ) -> Result<Vec<Packed>, Ended> {
+    let Draws { ids, seed, replicates } = *draws;
     let (rows, width) = (columns[0].len(), recipe.products().len());
     let groups = replicates.div_ceil(TOGETHER);
     let (pieces, bands) = (chunks(rows, CHUNK), groups.div_ceil(GROUPS));

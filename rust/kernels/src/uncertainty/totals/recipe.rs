@@ -2,6 +2,7 @@
 
 use super::super::smooth::{Centre, Factor, Frame, Shape, Sums};
 use crate::exact::{Packed, Sum};
+use crate::intervals::cluster::near_one;
 use crate::math::double::product;
 use crate::simd::scalar;
 use std::collections::BTreeSet;
@@ -82,10 +83,18 @@ impl Recipe {
         self.shape.terms.iter().map(twice).collect()
     }
 
-    /// The sum of the squares of `sum_k by[k] term_k` over all rows, rounded once, for a recipe of pairs; `None` where
-    /// rounding of the products may have moved it by more than about a millionth.
-    pub fn squared(&self, frames: &[Frame], sums: &[Packed], by: &[f64]) -> Option<f64> {
+    /// The sum of the squares of `sum_k by[k] term_k - mean` over all rows, for a recipe of pairs; `None` where rounding
+    /// of the products may have moved it by more than about a millionth.
+    pub fn squared(&self, frames: &[Frame], sums: &[Packed], by: &[f64], mean: f64) -> Option<f64> {
         let mut found = Cancelling::default();
+        // By a power of two of which the largest is near 1, so that no coefficient is too small for f64.
+        let near = scalar(|| {
+            let largest =
+                by.iter().fold(mean.abs(), |most, by| if by.abs() > most { by.abs() } else { most });
+            if largest > 0.0 { near_one(largest) } else { 1.0 }
+        });
+        let by: Vec<f64> = scalar(|| by.iter().map(|by| by * near).collect());
+        let mean = scalar(|| mean * near);
         for (j, first) in self.shape.terms.iter().enumerate() {
             for (k, second) in self.shape.terms.iter().enumerate() {
                 let term = [&first[..], &second[..]].concat();
@@ -95,8 +104,25 @@ impl Recipe {
                 });
                 self.add(&mut found, &term, frames, sums, factor);
             }
+            if mean != 0.0 {
+                let factor = scalar(|| {
+                    let [high, low] = multiplied(multiplied([by[j], 0.0], mean), scale_of(first, frames));
+                    [-2.0 * high, -2.0 * low]
+                });
+                self.add(&mut found, first, frames, sums, factor);
+            }
         }
-        found.clear()
+        if mean != 0.0 {
+            let factor = scalar(|| multiplied([mean, 0.0], mean));
+            self.add(&mut found, &[], frames, sums, factor);
+        }
+        found.clear().map(|sum| scalar(|| sum / near / near))
+    }
+
+    /// The largest number of factors of a product.
+    pub fn degree(&self) -> u32 {
+        let of = |powers: &Powers| powers.iter().map(|&power| u32::from(power)).sum();
+        self.products.iter().map(of).max().unwrap_or(0)
     }
 
     /// Whether rounding of the products may have moved a sum about centres by more than about a millionth: their powers

@@ -10,7 +10,9 @@ use crate::clusters::{Id, Shards};
 use crate::exact::{Packed, Sum};
 use crate::grid::{Pace, Progress, Stopped};
 use crate::memory;
+use crate::simd::scalar;
 use crate::state::bytes::{BytesError, Kind, Reader, Writer};
+use crate::uncertainty::smooth::Sums;
 
 const LAYOUT: u8 = 1;
 /// The bytes of a sum of 0 and its length.
@@ -47,6 +49,13 @@ pub(super) fn write(
     if fits { writer.finish_at(&mut pace).map(Some) } else { Ok(None) }
 }
 
+/// Whether `n` rows of 0 and 1 can have these sums: counts, of which the hits are some of those that count.
+fn are_answers(statistic: &dyn Sums, sums: &[f64], n: u64) -> bool {
+    let (hits, size) = (statistic.hits(sums), statistic.size(sums));
+    let counts = sums.iter().all(|&sum| sum >= 0.0 && sum <= 2.0 * n as f64 && sum as u64 as f64 == sum);
+    counts && 0.0 <= hits && hits <= size
+}
+
 pub(super) fn read(bytes: &[u8], progress: Progress<'_>) -> Result<(SumsTotals, Vec<u8>), BytesError> {
     let mut pace = Pace::new(progress);
     let mut reader = Reader::open_at(bytes, Kind::Statistic, LAYOUT, &mut pace)?;
@@ -66,6 +75,12 @@ pub(super) fn read(bytes: &[u8], progress: Progress<'_>) -> Result<(SumsTotals, 
         None => Vec::new(),
         Some(_) => rows_of_sums(&mut reader, 1, width, |rows| rows == n, &mut pace)?,
     };
+    if n > 0
+        && statistic.answers()
+        && !scalar(|| are_answers(&*statistic, &recipe.moved(&statistic.frames(), &sums), n))
+    {
+        return Err(BytesError::Impossible);
+    }
     if !reader.holds(LEAST_ID + LEAST_SUM * width) {
         return Err(BytesError::Malformed);
     }

@@ -2,7 +2,7 @@
 
 use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::paired::Wide;
-use super::super::smooth::{Closed, Formula, Frame, Gathered, Sums, closed_of, in_domains};
+use super::super::smooth::{Closed, Formula, Frame, Gathered, GatheredRows, Sums, closed_of, in_domains};
 use super::boot_state::{sums_of, together, unframed};
 use super::facts::Facts;
 use super::products::each_block;
@@ -13,6 +13,7 @@ use crate::exact::{Packed, Sum};
 use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::Confidence;
 use crate::intervals::moments::Moments;
+use crate::intervals::spread::STEPS;
 use crate::memory::{self, NoMemory};
 use crate::simd::scalar;
 use crate::state::State;
@@ -136,13 +137,16 @@ impl SumsTotals {
             let recipe = Recipe::of_pairs(&*statistic);
             let (totals, squares) = (recipe.moved(&frames, &self.sums), recipe.squares(&frames, &self.sums));
             clear(&recipe, &frames, &self.sums, &moments)?;
-            let squared = |gradient: &[f64]| match recipe.squared(&frames, &self.sums, gradient) {
-                _ if constant(&moments) => Ok(0.0),
-                Some(sum) => Ok(sum),
-                None => Err(blurred(&moments)),
-            };
-            let gathered =
-                Gathered::Rows { totals: &totals, squares: &squares, n: self.n, squared: &squared };
+            let squared =
+                |gradient: &[f64], mean: f64| match recipe.squared(&frames, &self.sums, gradient, mean) {
+                    _ if constant(&moments) => Ok(0.0),
+                    Some(sum) => Ok(sum),
+                    None => Err(blurred(&moments)),
+                };
+            let narrow = moments.iter().all(|of| scalar(|| of.max - of.min <= STEPS * of.step));
+            let (n, squared) = (self.n, &squared);
+            let (totals, squares) = (&totals[..], &squares[..]);
+            let gathered = Gathered::Rows(GatheredRows { totals, squares, n, narrow, squared });
             closed_of(&*statistic, gathered, confidence, progress)?
         };
         Ok((found, statistic.scale().words()))
@@ -161,7 +165,24 @@ pub(super) fn clear(
     sums: &[Packed],
     columns: &[Moments],
 ) -> Result<(), NoEstimate> {
+    faint(recipe, columns)?;
     if !constant(columns) && recipe.blurred(frames, sums) { Err(blurred(columns)) } else { Ok(()) }
+}
+
+/// The smallest that a power of the largest value of a column may be, so that its digits are numbers of f64 as well.
+const FAINT: f64 = 1e-270;
+
+/// Refuses columns whose powers are too small for f64.
+fn faint(recipe: &Recipe, columns: &[Moments]) -> Result<(), NoEstimate> {
+    let degree = recipe.degree();
+    for (column, of) in columns.iter().enumerate() {
+        let largest = if -of.min > of.max { -of.min } else { of.max };
+        let power = scalar(|| (0..degree).fold(1.0, |power, _| power * largest));
+        if degree > 1 && largest > 0.0 && power < FAINT {
+            return Err(NoEstimate::TooSmall { column, low: of.min, high: of.max });
+        }
+    }
+    Ok(())
 }
 
 /// The refusal of columns that lie too far from 0 beside their spread: names the one whose range is the smallest beside its
@@ -356,6 +377,7 @@ mod tests {
     fn columns(name: Name) -> Vec<Vec<f64>> {
         let noise =
             |i: usize, step: usize| ((i * step + 17) * 2_654_435_761 % 1_000_003) as f64 / 1_000_003.0;
+        let far = |x: f64| x * x * (x * x);
         let about = name.about().columns;
         (about.iter().enumerate())
             .map(|(place, column)| {
@@ -367,7 +389,7 @@ mod tests {
                         }
                         "probabilities" => 0.05 + 0.9 * noise(i, 3),
                         _ if about.len() > 4 => (1.0 + 9.0 * noise(i, 7 + 6 * place)).floor(),
-                        _ => 1_000.0 + noise(i, 7) + noise(i, 11 + 6 * place) + noise(i, 3 + place).powi(4),
+                        _ => 1_000.0 + noise(i, 7) + noise(i, 11 + 6 * place) + far(noise(i, 3 + place)),
                     })
                     .collect()
             })
@@ -520,6 +542,38 @@ mod tests {
         for (got, want) in found.iter().zip(&wanted) {
             assert!((got.standard_error / want.standard_error - 1.0).abs() < 1e-6, "{got:?} {want:?}");
         }
+    }
+
+    #[test]
+    fn a_sum_far_from_0_keeps_its_spread_and_scales_change_nothing() {
+        let noise: Vec<f64> = (0..2_000).map(|i: u32| f64::from(i * 7919 % 997) / 300.0).collect();
+        let of = |name, columns: &[&dyn Wide]| {
+            let made = SumsTotals::of_rows(Formula::One(name), columns, None, [0; 2], &mut |_| true);
+            made.unwrap().unwrap().closed(CONFIDENCE, &mut |_| true).unwrap().map(|found| found.0)
+        };
+        for far in [1e7, 2e7, 1e9] {
+            let column: Vec<f64> = noise.iter().map(|x| x + far).collect();
+            let statistic =
+                statistic(Formula::One(Name::Sum), &[&&column[..]], &mut |_| true).unwrap().unwrap();
+            let wide: [&dyn Wide; 1] = [&&column[..]];
+            let want = closed(&*statistic, &wide, None, Design::Rows, None, CONFIDENCE, &mut |_| true);
+            let (got, want) = (of(Name::Sum, &wide).unwrap(), want.unwrap().unwrap());
+            assert!((got.standard_error / want.standard_error - 1.0).abs() < 1e-6, "{got:?} {want:?}");
+        }
+        let other: Vec<f64> = (0..2_000).map(|i: u32| f64::from(i * 104_729 % 991) / 300.0).collect();
+        let one = of(Name::Slope, &[&&noise[..], &&other[..]]).unwrap();
+        for scale in [1e40, 1e54] {
+            let (x, y): (Vec<f64>, Vec<f64>) =
+                (noise.iter().map(|x| x * scale).collect(), other.iter().map(|y| y / scale).collect());
+            let scaled = of(Name::Slope, &[&&x[..], &&y[..]]).unwrap();
+            let ratio = scaled.standard_error * scale * scale / one.standard_error;
+            assert!((ratio - 1.0).abs() < 1e-9, "{scale}: {ratio}");
+        }
+        let tiny: Vec<f64> = other.iter().map(|y| y * 1e-80).collect();
+        assert!(matches!(
+            of(Name::Correlation, &[&&noise[..], &&tiny[..]]),
+            Err(NoEstimate::TooSmall { column: 1, .. })
+        ));
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn hash(text: &[u8]) -> u64 {
     mixed(state ^ text.len() as u64)
 }
 
-/// A mixture of all bits, of which there is an inverse (MurmurHash3's last steps, after a multiplication).
+/// A mixture of all bits, of which there is an inverse (the last steps of `MurmurHash3`, after a multiplication).
 fn mixed(x: u64) -> u64 {
     let x = x.wrapping_add(MULTIPLIER);
     let x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
