@@ -117,6 +117,8 @@ def number(value: Any, name: str, expected: str = "a number") -> float:
         return float(scalar)
     except OverflowError:
         raise value_error(name, expected, _figure(value)) from None
+    except TypeError:  # a timedelta64 counts as a NumPy integer
+        raise type_error(name, expected, shown(value)) from None
 
 
 def at_least_zero(name: str, value: Any, infinite: bool = False) -> float:

@@ -375,7 +375,7 @@ impl Units {
     #[inline(always)]
     pub(crate) fn count(self, x: f64) -> i128 {
         let (significand, exponent) = parts(x);
-        let of = i128::from(significand) << (exponent - self.least).clamp(0, 127);
+        let of = i128::from(significand) << exponent.saturating_sub(self.least).clamp(0, 127);
         if x < 0.0 { -of } else { of }
     }
 
