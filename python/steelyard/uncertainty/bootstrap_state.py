@@ -65,9 +65,8 @@ class BootstrapState(State):
     hash of 64 bits. A count has the law of Poisson(1) to 2**-32 and is at most 12 (``docs/decisions/0010``). A row
     number and a cluster of the same number have the same counts.
 
-    A state takes about 60 bytes for each replicate and sum, and on the wire 5 bytes and 4 for each digit of 32 bits
-    that the sum has: 34 bytes a replicate for the mean of float64 values. A mean has two sums (it and the number of
-    rows), a slope five, a correlation six.
+    On the wire a sum takes 5 bytes and 4 for each digit of 32 bits that it has: 34 bytes a replicate for the mean of
+    float64 values. A mean has two sums (it and the number of rows), a slope five, a correlation six.
 
     With G rows or clusters a replicate is without any of them with a probability of exp(-G), and has then no statistic:
     fewer than some 15 are refused, most of the time. Ids of one kind are to be used throughout: 5 and "5" are two.

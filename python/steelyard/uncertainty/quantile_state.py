@@ -47,7 +47,7 @@ class QuantileState(State):
 
     A KLL sketch holds fewer numbers for the same error in ranks; but which ones depends on the order of the values, and
     its error is one of probability. A state takes 16 bytes for each bin, in memory and on the wire: 1.6 KiB for grades
-    from 0 to 100, 300 KiB for 10**9 values that lie evenly between 0 and 1.
+    from 0 to 100, 190 kB for 2 * 10**6 values that lie evenly between 0 and 1.
 
     Sources: Hyndman and Fan, "Sample quantiles in statistical packages", 1996, definition 7; for bins that are as wide
     as their values are large, Masson, Rim and Lee, "DDSketch", VLDB 2019.
