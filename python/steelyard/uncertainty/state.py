@@ -68,8 +68,8 @@ class EstimateState(State):
     ``by=`` is a state for each group; ``strata=`` and ``weights=`` need more than sums.
 
     A state without clusters takes a few KiB. Each cluster takes 130 bytes of memory for the mean, 270 for a ratio, and
-    470 for a slope, which has five sums. On the wire a sum takes 5 bytes and 4 for each digit of 32 bits that it has, of
-    which sums of whole numbers have one or two, those of others three.
+    470 for a slope, which has five sums. On the wire a sum takes 5 bytes and 4 for each digit of 32 bits that it has,
+    of which sums of whole numbers have one or two, those of others three.
 
     Examples
     --------
