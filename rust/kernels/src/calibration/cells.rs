@@ -154,7 +154,7 @@ mod tests {
         let mut state = BinTotals::new(4).unwrap();
         for &(id, index, count) in cells {
             let bin = Bin { count, correct: count / 2, sum: i128::from(count) << 62 };
-            assert!(state.cells.add(&Cell { key: (Id::Number(id), (), index), bin }).unwrap());
+            assert!(state.cells.add(Cell { key: (Id::Number(id), (), index), bin }).unwrap());
             state.tally.bins[index as usize] = state.tally.bins[index as usize].plus(&bin).unwrap();
         }
         state

@@ -125,8 +125,8 @@ pub fn tally_clusters<S: Source>(
             if let Some((_, id, weight)) = &named {
                 // Memory holds fewer than 2^63 rows, so every sum is in range.
                 match *weight {
-                    None => state.cells.add(&Cell { key: (id.clone(), (), index), bin })?,
-                    Some(weight) => state.weighted.add(&Cell { key: (id.clone(), weight, index), bin })?,
+                    None => state.cells.add(Cell { key: (id.clone(), (), index), bin })?,
+                    Some(weight) => state.weighted.add(Cell { key: (id.clone(), weight, index), bin })?,
                 };
                 state.tally.bins[index as usize].add(&bin);
             }

@@ -63,6 +63,15 @@ impl Names<'_> {
         }
     }
 
+    /// Whether the names ascend.
+    pub(crate) fn ascend(&self) -> bool {
+        match self {
+            Names::None => true,
+            Names::Numbers(ids) => ids.windows(2).all(|pair| pair[0] < pair[1]),
+            Names::Texts(ids) => ids.windows(2).all(|pair| pair[0] < pair[1]),
+        }
+    }
+
     /// The name of the cluster with this code, if it has one.
     pub(crate) fn id(&self, code: usize) -> Option<Id> {
         match self {

@@ -8,4 +8,4 @@ mod sums;
 pub use ids::{Id, LONGEST_TEXT, Names};
 pub use near::{Near, near};
 pub(crate) use shards::{Keyed, Shards};
-pub(crate) use sums::{exact_sums, sizes};
+pub(crate) use sums::{ClusterTotals, exact_sums, units_of};

@@ -3,7 +3,6 @@
 
 use crate::grid::{Pace, Stopped};
 use crate::memory::{self, NoMemory};
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The largest number of items in a shard, and so the most that a change of a shared shard copies.
@@ -78,6 +77,68 @@ impl<T: Clone> Shards<T> {
     }
 }
 
+/// A list that is filled from its beginning to its end.
+struct Filled<T> {
+    shards: Vec<Arc<Vec<T>>>,
+    last: Vec<T>,
+}
+
+impl<T> Default for Filled<T> {
+    fn default() -> Self {
+        Filled { shards: Vec::new(), last: Vec::new() }
+    }
+}
+
+impl<T> Filled<T> {
+    /// Adds an item; whether that has filled a shard.
+    fn push(&mut self, item: T) -> Result<bool, NoMemory> {
+        if self.last.capacity() == 0 {
+            self.last = memory::with_capacity(SHARD)?;
+        }
+        self.last.push(item);
+        let full = self.last.len() == SHARD;
+        if full {
+            memory::push(&mut self.shards, Arc::new(std::mem::take(&mut self.last)))?;
+        }
+        Ok(full)
+    }
+
+    fn list(mut self) -> Result<Shards<T>, NoMemory> {
+        let len = self.shards.len() * SHARD + self.last.len();
+        if !self.last.is_empty() {
+            self.last.shrink_to_fit();
+            memory::push(&mut self.shards, Arc::new(self.last))?;
+        }
+        Ok(Shards { shards: self.shards, len })
+    }
+}
+
+/// A place in a list.
+struct Cursor<'a, T> {
+    shards: &'a [Arc<Vec<T>>],
+    items: &'a [T],
+}
+
+impl<'a, T> Cursor<'a, T> {
+    fn of(list: &'a Shards<T>) -> Self {
+        Cursor { shards: &list.shards, items: &[] }
+    }
+
+    /// The item at this place, if this is not the end.
+    fn item(&mut self) -> Option<&'a T> {
+        if self.items.is_empty() {
+            let (first, rest) = self.shards.split_first()?;
+            (self.items, self.shards) = (first, rest);
+        }
+        self.items.first()
+    }
+
+    /// Leaves the item at this place behind.
+    fn pass(&mut self) {
+        self.items = self.items.get(1..).unwrap_or_default();
+    }
+}
+
 /// An item of a sorted list.
 pub(crate) trait Keyed: Clone {
     /// The type of the key by which the list is sorted.
@@ -114,15 +175,15 @@ impl<T: Keyed> Shards<T> {
 
     /// Adds an item to the one with the same key, or inserts it where there is none; false where a sum would leave its
     /// range.
-    pub(crate) fn add(&mut self, item: &T) -> Result<bool, NoMemory> {
+    pub(crate) fn add(&mut self, item: T) -> Result<bool, NoMemory> {
         let (shard, place) = self.place(item.key());
-        let Some(items) = self.shards.get_mut(shard) else { return self.push(item.clone()).map(|()| true) };
+        let Some(items) = self.shards.get_mut(shard) else { return self.push(item).map(|()| true) };
         match place {
-            Ok(place) => Ok(own(items)?[place].join(item)),
+            Ok(place) => Ok(own(items)?[place].join(&item)),
             Err(SHARD) => {
                 // After the end of a full shard: a new one is begun, so that ascending keys fill their shards.
-                let mut next = memory::with_capacity(1)?;
-                next.push(item.clone());
+                let mut next = memory::with_capacity(SHARD)?;
+                next.push(item);
                 self.insert(shard + 1, next)?;
                 self.len += 1;
                 Ok(true)
@@ -136,7 +197,7 @@ impl<T: Keyed> Shards<T> {
             Err(place) => {
                 let items = own(items)?;
                 memory::reserve(items, 1)?;
-                items.insert(place, item.clone());
+                items.insert(place, item);
                 self.len += 1;
                 Ok(true)
             }
@@ -149,38 +210,57 @@ impl<T: Keyed> Shards<T> {
         Ok(())
     }
 
+    /// Whether a list of so many items leaves most shards as they are when it is merged into this one.
+    pub(crate) fn is_long_beside(&self, few: usize) -> bool {
+        few < self.len() / SHARD
+    }
+
     /// Both lists merged, with items of the same key added up; `None` where a sum would leave its range.
     pub(crate) fn merged(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Option<Self>, Stopped> {
         if self.is_empty() {
             return Ok(Some(other.copied()?));
         }
-        if other.len() < self.len() / SHARD {
+        if self.is_long_beside(other.len()) {
             return self.with_few(other, pace);
         }
-        let mut all = Shards::default();
-        let (mut mine, mut its) = (self.iter().peekable(), other.iter().peekable());
-        loop {
-            let order = match (mine.peek(), its.peek()) {
-                (Some(a), Some(b)) => a.key().cmp(b.key()),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (None, None) => return Ok(Some(all)),
+        self.with_ascending(other.iter().cloned(), pace)
+    }
+
+    /// This list with items added whose keys ascend; `None` where a sum would leave its range.
+    pub(crate) fn with_ascending(
+        &self,
+        items: impl Iterator<Item = T>,
+        pace: &mut Pace<'_>,
+    ) -> Result<Option<Self>, Stopped> {
+        let (mut all, mut mine) = (Filled::default(), Cursor::of(self));
+        let mut add = |item: T| if all.push(item)? { pace.stride(SHARD) } else { Ok(()) };
+        for item in items {
+            while let Some(less) = mine.item().filter(|mine| mine.key() < item.key()) {
+                add(less.clone())?;
+                mine.pass();
+            }
+            let Some(mut both) = mine.item().filter(|mine| mine.key() == item.key()).cloned() else {
+                add(item)?;
+                continue;
             };
-            let first = if order == Ordering::Greater { its.next() } else { mine.next() };
-            let Some(mut item) = first.cloned() else { return Ok(Some(all)) };
-            if order == Ordering::Equal && its.next().is_some_and(|other| !item.join(other)) {
+            mine.pass();
+            if !both.join(&item) {
                 return Ok(None);
             }
-            all.push(item)?;
-            pace.step()?;
+            add(both)?;
         }
+        while let Some(next) = mine.item() {
+            add(next.clone())?;
+            mine.pass();
+        }
+        Ok(Some(all.list()?))
     }
 
     /// As [`Shards::merged`] for an `other` that is so short that most shards stay shared.
     fn with_few(&self, few: &Self, pace: &mut Pace<'_>) -> Result<Option<Self>, Stopped> {
         let mut all = self.copied()?;
         for item in few.iter() {
-            if !all.add(item)? {
+            if !all.add(item.clone())? {
                 return Ok(None);
             }
             pace.stride(1)?;
@@ -209,7 +289,7 @@ mod tests {
 
     fn list(keys: impl Iterator<Item = u64>) -> Shards<Count> {
         let mut list = Shards::default();
-        keys.for_each(|key| assert!(list.add(&Count(key, 1)).unwrap()));
+        keys.for_each(|key| assert!(list.add(Count(key, 1)).unwrap()));
         list
     }
 
@@ -252,7 +332,7 @@ mod tests {
     #[test]
     fn a_sum_out_of_range_refuses_the_whole() {
         let mut full = list(0..1000);
-        assert!(full.add(&Count(500, u64::MAX - 1)).unwrap());
+        assert!(full.add(Count(500, u64::MAX - 1)).unwrap());
         for few in [list(500..501), list(400..900)] {
             assert!(merged(&full, &few).is_none() && merged(&few, &full).is_none());
         }

@@ -8,66 +8,171 @@ use crate::simd::Element;
 /// The fewest rows that get a table of their own, and how many rows there are for each entry of it.
 const PIECE: usize = 1 << 17;
 const PER_ENTRY: usize = 4;
+/// The most columns of a table.
+const TOGETHER: usize = 3;
 
-/// The number of rows of each cluster. The codes lie inside `0..clusters`.
-pub(crate) fn sizes(codes: &[i64], clusters: usize, progress: Progress<'_>) -> Result<Vec<u64>, Stopped> {
-    let mut sizes = memory::filled(clusters, 0u64)?;
-    each_chunk(chunks(codes.len(), CHUNK), progress, |index| {
-        for &code in &codes[chunk(index, codes.len(), CHUNK)] {
-            sizes[code as usize] += 1;
-        }
-    })?;
-    Ok(sizes)
+/// What is known of the rows of each cluster: their number, and for each column their exact sum.
+pub(crate) struct ClusterTotals {
+    clusters: usize,
+    tables: Vec<Table>,
+    columns: Vec<Column>,
 }
 
-/// The exact sum of each cluster. The codes lie inside `0..clusters`, and the values are finite.
+/// Where the sums of a column are.
+enum Column {
+    /// In a table, in these units.
+    Tabled { table: usize, place: usize, units: Units },
+    /// Here, since its values lie too far apart.
+    Ordered(Vec<Packed>),
+}
+
+impl ClusterTotals {
+    /// The number of clusters, some of which may have no row.
+    pub(crate) fn len(&self) -> usize {
+        self.clusters
+    }
+
+    /// The number of rows of a cluster.
+    pub(crate) fn rows(&self, cluster: usize) -> u64 {
+        self.tables.first().map_or(0, |table| table.rows(cluster))
+    }
+
+    /// The sum of a column over the rows of a cluster.
+    pub(crate) fn sum(&self, column: usize, cluster: usize) -> Packed {
+        match &self.columns[column] {
+            Column::Tabled { table, place, units } => units.packed(self.tables[*table].sum(cluster, *place)),
+            Column::Ordered(sums) => sums[cluster].clone(),
+        }
+    }
+}
+
+/// The binary orders of a column of finite values.
+pub(crate) fn units_of<T: Element>(x: &[T], progress: Progress<'_>) -> Result<Units, Stopped> {
+    let found = map_chunks(chunks(x.len(), CHUNK), size_of_val(x), progress, |index| {
+        Units::of(x[chunk(index, x.len(), CHUNK)].iter().map(|x| x.to_f64()))
+    })?;
+    Ok(found.into_iter().fold(Units::NONE, Units::with))
+}
+
+/// The exact sums of each cluster. The codes lie inside `0..clusters`, and the values are finite and of these units.
 ///
 /// Values that lie within few binary orders are whole multiples of one unit, and each is added to the entry of its cluster
 /// in a table; others are put in the order of their clusters first.
 pub(crate) fn exact_sums<T: Element>(
-    x: &[T],
+    columns: &[(&[T], Units)],
     codes: &[i64],
     clusters: usize,
     progress: Progress<'_>,
-) -> Result<Vec<Packed>, Stopped> {
-    let found = map_chunks(chunks(x.len(), CHUNK), size_of_val(x), &mut *progress, |index| {
-        Units::of(x[chunk(index, x.len(), CHUNK)].iter().map(|x| x.to_f64()))
-    })?;
-    match found.into_iter().reduce(Units::with) {
-        None => Ok(memory::filled(clusters, Packed::default())?),
-        Some(units) if units.hold(x.len()) => by_table(x, codes, clusters, units, progress),
-        Some(_) => by_order(x, codes, clusters, progress),
+) -> Result<ClusterTotals, Stopped> {
+    let narrow: Vec<_> = columns.iter().filter(|(_, units)| units.hold(codes.len())).copied().collect();
+    let (mut left, mut tables) = (&narrow[..], Vec::new());
+    loop {
+        let (table, rest) = match *left {
+            [] => (by_table::<T, 0>([], codes, clusters, &mut *progress)?, left),
+            [a] => (by_table([a], codes, clusters, &mut *progress)?, &left[1..]),
+            [a, b] => (by_table([a, b], codes, clusters, &mut *progress)?, &left[2..]),
+            [a, b, c, ..] => (by_table([a, b, c], codes, clusters, &mut *progress)?, &left[TOGETHER..]),
+        };
+        tables.push(table);
+        left = rest;
+        if left.is_empty() {
+            break;
+        }
     }
+    let (mut found, mut tabled) = (memory::with_capacity(columns.len())?, 0);
+    for &(x, units) in columns {
+        found.push(if units.hold(codes.len()) {
+            tabled += 1;
+            Column::Tabled { table: (tabled - 1) / TOGETHER, place: (tabled - 1) % TOGETHER, units }
+        } else {
+            Column::Ordered(by_order(x, codes, clusters, &mut *progress)?)
+        });
+    }
+    Ok(ClusterTotals { clusters, tables, columns: found })
 }
 
-fn by_table<T: Element>(
-    x: &[T],
+/// A table of K columns, to which each row was added at the entry of its cluster.
+fn by_table<T: Element, const K: usize>(
+    columns: [(&[T], Units); K],
     codes: &[i64],
     clusters: usize,
-    units: Units,
     progress: Progress<'_>,
-) -> Result<Vec<Packed>, Stopped> {
+) -> Result<Table, Stopped> {
     let piece = PIECE.max(PER_ENTRY * clusters);
-    let tables = map_chunks(chunks(x.len(), piece), size_of_val(x) * 8, &mut *progress, |index| {
-        let rows = chunk(index, x.len(), piece);
-        let mut table = memory::filled(clusters, 0i128)?;
-        for (x, &code) in x[rows.clone()].iter().zip(&codes[rows]) {
-            table[code as usize] += units.count(x.to_f64());
-        }
+    let work = size_of_val(codes) * (1 + 4 * K);
+    let parts = map_chunks(chunks(codes.len(), piece), work, &mut *progress, |index| {
+        let mut table = Table::new(K, clusters)?;
+        let rows = chunk(index, codes.len(), piece);
+        let columns = columns.map(|(x, units)| (&x[rows.clone()], units));
+        table.add(columns, &codes[rows]);
         Ok::<_, NoMemory>(table)
     })?;
-    let mut tables = tables.into_iter();
-    let mut sums = tables.next().unwrap_or(Ok(Vec::new()))?;
-    for table in tables {
-        for (sum, part) in sums.iter_mut().zip(table?) {
-            *sum += part;
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().unwrap_or_else(|| Table::new(K, clusters))?;
+    for part in parts {
+        all.merge(&part?);
+    }
+    Ok(all)
+}
+
+/// For each cluster its number of rows and its sums, in one place, so that a row touches one or two lines of the cache.
+/// A sum has two words, the lower one first.
+struct Table {
+    columns: usize,
+    words: Vec<u64>,
+}
+
+/// The sum in two words.
+#[inline(always)]
+fn joined(words: &[u64]) -> i128 {
+    (u128::from(words[1]) << 64 | u128::from(words[0])).cast_signed()
+}
+
+#[inline(always)]
+fn add_to(words: &mut [u64], number: i128) {
+    let sum = joined(words).wrapping_add(number);
+    (words[0], words[1]) = (sum as u64, (sum >> 64) as u64);
+}
+
+impl Table {
+    fn new(columns: usize, clusters: usize) -> Result<Self, NoMemory> {
+        Ok(Table { columns, words: memory::filled(clusters * (1 + 2 * columns), 0)? })
+    }
+
+    fn entry(&self, cluster: usize) -> &[u64] {
+        let stride = 1 + 2 * self.columns;
+        &self.words[cluster * stride..][..stride]
+    }
+
+    fn rows(&self, cluster: usize) -> u64 {
+        self.entry(cluster)[0]
+    }
+
+    fn sum(&self, cluster: usize, place: usize) -> i128 {
+        joined(&self.entry(cluster)[1 + 2 * place..])
+    }
+
+    /// Adds rows; K is the number of columns.
+    fn add<T: Element, const K: usize>(&mut self, columns: [(&[T], Units); K], codes: &[i64]) {
+        let columns = columns.map(|(x, units)| (&x[..codes.len()], units));
+        for (row, &code) in codes.iter().enumerate() {
+            let entry = &mut self.words[code as usize * (1 + 2 * K)..][..1 + 2 * K];
+            entry[0] += 1;
+            for (k, (x, units)) in columns.iter().enumerate() {
+                add_to(&mut entry[1 + 2 * k..][..2], units.count(x[row].to_f64()));
+            }
         }
     }
-    let each = CHUNK / 16;
-    let parts = map_chunks(chunks(clusters, each), clusters * 256, progress, |index| {
-        memory::collected(sums[chunk(index, clusters, each)].iter().map(|&sum| units.packed(sum)))
-    })?;
-    Ok(memory::joined(parts)?)
+
+    fn merge(&mut self, other: &Self) {
+        let stride = 1 + 2 * self.columns;
+        for (entry, own) in self.words.chunks_exact_mut(stride).zip(other.words.chunks_exact(stride)) {
+            entry[0] += own[0];
+            for (sum, own) in entry[1..].chunks_exact_mut(2).zip(own[1..].chunks_exact(2)) {
+                add_to(sum, joined(own));
+            }
+        }
+    }
 }
 
 /// By counting sort, so that each thread needs only one superaccumulator, of half a kilobyte, at a time.
@@ -110,19 +215,24 @@ mod tests {
     fn tables_and_order_give_the_sums_of_each_cluster() {
         let codes: Vec<i64> = (0..300_000i64).map(|i| (i * i + i / 5) % 37).collect();
         for scale in [1.0, 1e-200] {
+            // Five columns, of which a table holds three.
             let x: Vec<f64> = (0..300_000u64)
                 .map(|i| {
                     let x = (i.wrapping_mul(2_654_435_761) % 1009) as f64 * 0.37 - 100.0;
                     if i % 11 == 0 { x * scale } else { x }
                 })
                 .collect();
-            let found = exact_sums(&x, &codes, 40, &mut |_| true).unwrap();
-            let sizes = sizes(&codes, 40, &mut |_| true).unwrap();
-            for (code, sum) in found.iter().enumerate() {
-                let own: Vec<f64> =
-                    x.iter().zip(&codes).filter(|(_, c)| **c == code as i64).map(|(x, _)| *x).collect();
-                assert_eq!(sum, &Packed::of(&own), "{scale} {code}");
-                assert_eq!(sizes[code], own.len() as u64);
+            let other: Vec<f64> = x.iter().map(|x| x.trunc()).collect();
+            let columns = [&x[..], &other[..], &other[..], &x[..], &other[..]]
+                .map(|x| (x, units_of(x, &mut |_| true).unwrap()));
+            let found = exact_sums(&columns, &codes, 40, &mut |_| true).unwrap();
+            for code in 0..40 {
+                for (k, (x, _)) in columns.iter().enumerate() {
+                    let own: Vec<f64> =
+                        x.iter().zip(&codes).filter(|(_, c)| **c == code as i64).map(|(x, _)| *x).collect();
+                    assert_eq!(found.sum(k, code), Packed::of(&own), "{scale} {code}");
+                    assert_eq!(found.rows(code), own.len() as u64);
+                }
             }
         }
     }

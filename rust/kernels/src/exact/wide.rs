@@ -8,17 +8,12 @@
 //! number as sign and magnitude, without the zeros at both ends. A state keeps and writes it in this form: two or three
 //! digits for the sum of a small cluster.
 
-use std::sync::Arc;
+use super::natural::{DIGIT, Natural, ZERO, quotient};
+use super::packed::Packed;
 
-const DIGIT: u32 = 32;
 const DIGIT_BITS: u64 = u32::MAX as u64;
 /// How many numbers may be added before carries are propagated.
 const ADDS: u32 = 1 << 30;
-/// Digits of the natural numbers here. The largest is a count n (64 bits) times a sum of n squares (4,260 bits).
-const DIGITS: usize = 140;
-type Digits = [u32; DIGITS];
-/// Sums of fewer digits are added without the places that the widest numbers need.
-const FEW: usize = 12;
 
 /// A sum in units of 2^`LOWEST`, as `PLACES` digits of 32 bits whose carries are pending.
 #[derive(Clone, Debug)]
@@ -31,22 +26,6 @@ pub struct Wide<const PLACES: usize, const LOWEST: i32> {
 pub type Sum = Wide<68, -1074>;
 /// The sum of the squares of up to 2^64 numbers.
 pub type SumOfSquares = Wide<134, -2148>;
-
-/// A sum as sign and magnitude, in canonical form: equal sums have equal fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packed {
-    negative: bool,
-    /// The place of the lowest digit.
-    first: u16,
-    /// 32-bit digits, the lowest first; neither the first nor the last is 0.
-    digits: Arc<[u32]>,
-}
-
-impl Default for Packed {
-    fn default() -> Self {
-        Packed { negative: false, first: 0, digits: Arc::new([]) }
-    }
-}
 
 /// `(significand, exponent)` of a finite `x`: `|x| = significand 2^exponent`.
 #[inline(always)]
@@ -107,7 +86,7 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
 
     /// Adds `product 2^exponent`.
     #[inline(always)]
-    fn add_product(&mut self, product: u128, exponent: i32, negative: bool) {
+    pub(super) fn add_product(&mut self, product: u128, exponent: i32, negative: bool) {
         self.begin();
         let position = (exponent - LOWEST) as u32;
         let (place, shift) = ((position / DIGIT) as usize, position % DIGIT);
@@ -124,10 +103,10 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
     /// Adds `times x` of a sum, without what lies below the lowest place; x must be finite, and `times` below 2^16.
     pub fn add_multiple(&mut self, sum: &Packed, x: f64, times: u32) {
         let (significand, exponent) = parts(x);
-        let negative = sum.negative != (x < 0.0);
-        for (i, &digit) in sum.digits.iter().enumerate() {
+        let negative = sum.is_negative() != (x < 0.0);
+        for (i, &digit) in sum.digits().iter().enumerate() {
             let product = u128::from(significand) * u128::from(digit) * u128::from(times);
-            let position = exponent + (DIGIT as usize * (usize::from(sum.first) + i)) as i32;
+            let position = exponent + (DIGIT as usize * (sum.first() + i)) as i32;
             let lost = (-position).clamp(0, 127) as u32;
             self.add_product(product >> lost, position.max(0) + LOWEST, negative);
         }
@@ -136,9 +115,7 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
     /// Adds another sum.
     pub fn merge(&mut self, other: &Packed) {
         self.begin();
-        for (place, &digit) in self.places[usize::from(other.first)..].iter_mut().zip(other.digits.iter()) {
-            *place += if other.negative { -i64::from(digit) } else { i64::from(digit) };
-        }
+        other.add_to(&mut self.places);
     }
 
     /// Propagates carries: every place but the highest then lies in [0, 2^32).
@@ -148,9 +125,9 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
     }
 
     /// Whether the sum is below 0, and its magnitude.
-    fn magnitude(mut self) -> (bool, Digits) {
+    pub(super) fn magnitude(mut self) -> (bool, Natural) {
         let negative = magnitude(&mut self.places);
-        let mut digits = [0; DIGITS];
+        let mut digits = ZERO;
         for (digit, &place) in digits.iter_mut().zip(&self.places) {
             *digit = place as u32;
         }
@@ -161,9 +138,7 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
     /// The canonical form, which a state keeps.
     pub fn packed(self) -> Packed {
         let (negative, digits) = self.magnitude();
-        let Some(first) = digits.iter().position(|&digit| digit != 0) else { return Packed::default() };
-        let end = digits.iter().rposition(|&digit| digit != 0).map_or(0, |last| last + 1);
-        Packed { negative, first: first as u16, digits: digits[first..end].into() }
+        Packed::trimmed(negative, 0, &digits)
     }
 
     /// The nearest f64, ties to even; infinite beyond the range of f64. (A sum of squares below 2^-1022 is rounded
@@ -198,7 +173,7 @@ fn carry(places: &mut [i64]) {
 }
 
 /// Replaces places by the digits of their magnitude; returns whether they were below 0.
-fn magnitude(places: &mut [i64]) -> bool {
+pub(super) fn magnitude(places: &mut [i64]) -> bool {
     carry(places);
     let negative = places.last().is_some_and(|&highest| highest < 0);
     if negative {
@@ -219,256 +194,14 @@ impl SumOfSquares {
     }
 }
 
-impl Packed {
-    /// The sum in the form to which numbers can be added.
-    pub fn wide<const PLACES: usize, const LOWEST: i32>(&self) -> Wide<PLACES, LOWEST> {
-        let mut wide = Wide::new();
-        wide.merge(self);
-        wide
-    }
-
-    /// The sum of some finite numbers, as of [`Sum`].
-    ///
-    /// Numbers that lie within few binary orders are whole multiples of one unit, which an integer of 128 bits adds up.
-    pub fn of(x: &[f64]) -> Packed {
-        let units = Units::of(x.iter().copied());
-        if !units.hold(x.len()) {
-            let mut sum = Sum::new();
-            for &x in x {
-                sum.add(x);
-            }
-            return sum.packed();
-        }
-        let mut sum = 0i128;
-        for &x in x {
-            sum += units.count(x);
-        }
-        units.packed(sum)
-    }
-
-    /// A whole number.
-    pub fn whole(number: u64) -> Packed {
-        Packed::of_integer(number.into(), 1074)
-    }
-
-    /// A whole number of units, whose lowest bit is at `position` above that of the lowest place.
-    fn of_integer(number: i128, position: u32) -> Packed {
-        let (first, shift) = (position / DIGIT, position % DIGIT);
-        let magnitude = number.unsigned_abs();
-        let mut places = [0; 6];
-        for i in 0..4 {
-            let digit = (magnitude >> (DIGIT * i)) as u64 & DIGIT_BITS;
-            let [low, high] = [digit << shift & DIGIT_BITS, digit << shift >> DIGIT];
-            places[i as usize] += low.cast_signed();
-            places[i as usize + 1] += high.cast_signed();
-        }
-        Packed::trimmed(number < 0, first as usize, &places)
-    }
-
-    /// The sum with these digits, of which the lowest stands at place `first`.
-    fn trimmed(negative: bool, first: usize, digits: &[i64]) -> Packed {
-        let Some(start) = digits.iter().position(|&digit| digit != 0) else { return Packed::default() };
-        let end = digits.iter().rposition(|&digit| digit != 0).map_or(0, |last| last + 1);
-        let digits = digits[start..end].iter().map(|&digit| digit as u32).collect();
-        Packed { negative, first: (first + start) as u16, digits }
-    }
-
-    /// The sum of both.
-    #[must_use]
-    pub fn plus<const PLACES: usize, const LOWEST: i32>(&self, other: &Packed) -> Packed {
-        if self.digits.is_empty() || other.digits.is_empty() {
-            return if self.digits.is_empty() { other.clone() } else { self.clone() };
-        }
-        let end = |of: &Packed| usize::from(of.first) + of.digits.len();
-        let first = usize::from(self.first.min(other.first));
-        // One place more takes the carry.
-        if end(self).max(end(other)) - first < FEW {
-            let mut places = [0; FEW];
-            for of in [self, other] {
-                for (place, &digit) in
-                    places[usize::from(of.first) - first..].iter_mut().zip(of.digits.iter())
-                {
-                    *place += if of.negative { -i64::from(digit) } else { i64::from(digit) };
-                }
-            }
-            let negative = magnitude(&mut places);
-            return Packed::trimmed(negative, first, &places);
-        }
-        let mut wide = self.wide::<PLACES, LOWEST>();
-        wide.merge(other);
-        wide.packed()
-    }
-
-    /// The sum with its sign changed.
-    #[must_use]
-    pub fn negated(&self) -> Packed {
-        Packed { negative: !self.negative && !self.digits.is_empty(), ..self.clone() }
-    }
-
-    /// The sum without its sign.
-    #[must_use]
-    pub fn magnitude(&self) -> Packed {
-        Packed { negative: false, ..self.clone() }
-    }
-
-    /// The bytes of the sum, little endian: one byte that is 1 where it is negative, two for the place of the lowest
-    /// digit, then the digits.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![u8::from(self.negative)];
-        bytes.extend(self.first.to_le_bytes());
-        for digit in self.digits.iter() {
-            bytes.extend(digit.to_le_bytes());
-        }
-        bytes
-    }
-
-    /// The sum of `places` places with these bytes; `None` where [`Packed::to_bytes`] writes no sum so.
-    pub fn from_bytes(bytes: &[u8], places: usize) -> Option<Packed> {
-        let (head, rest) = bytes.split_first_chunk::<3>()?;
-        let (digits, []) = rest.as_chunks::<4>() else { return None };
-        let first = u16::from_le_bytes([head[1], head[2]]);
-        let digits: Arc<[u32]> = digits.iter().map(|digit| u32::from_le_bytes(*digit)).collect();
-        let canonical = match (digits.first(), digits.last()) {
-            (Some(&low), Some(&high)) => low != 0 && high != 0 && head[0] < 2,
-            _ => head[0] == 0 && first == 0,
-        };
-        let fits = usize::from(first) + digits.len() <= places;
-        (canonical && fits).then_some(Packed { negative: head[0] == 1, first, digits })
-    }
-}
-
-/// The binary orders of some finite numbers, which are whole multiples of a power of two.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Units {
-    /// The exponents of the lowest bits of the numbers; the first is above the second where all numbers are 0.
-    least: i32,
-    most: i32,
-}
-
-impl Units {
-    /// Of these numbers.
-    #[inline(always)]
-    pub(crate) fn of(x: impl Iterator<Item = f64>) -> Units {
-        let (mut least, mut most) = (i32::MAX, i32::MIN);
-        for x in x {
-            let (significand, exponent) = parts(x);
-            if significand != 0 {
-                least = least.min(exponent);
-                most = most.max(exponent);
-            }
-        }
-        Units { least, most }
-    }
-
-    /// Of both.
-    pub(crate) fn with(self, other: Units) -> Units {
-        Units { least: self.least.min(other.least), most: self.most.max(other.most) }
-    }
-
-    /// Whether an integer of 128 bits holds the sum of `count` of the numbers.
-    pub(crate) fn hold(self, count: usize) -> bool {
-        let bits = usize::BITS - count.leading_zeros();
-        self.least > self.most || (self.most - self.least) as u32 + 53 + bits <= 127
-    }
-
-    /// One of the numbers as a multiple of the unit.
-    #[inline(always)]
-    pub(crate) fn count(self, x: f64) -> i128 {
-        let (significand, exponent) = parts(x);
-        let of = i128::from(significand) << exponent.saturating_sub(self.least).clamp(0, 127);
-        if x < 0.0 { -of } else { of }
-    }
-
-    /// A sum of such multiples.
-    pub(crate) fn packed(self, sum: i128) -> Packed {
-        if sum == 0 { Packed::default() } else { Packed::of_integer(sum, (self.least + 1074) as u32) }
-    }
-}
-
 impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
     /// The number of places.
     pub const PLACES: usize = PLACES;
 }
 
-/// The sum of squares about the mean, `sum x^2 - (sum x)^2 / n`, never negative: the difference `n sum x^2 - (sum x)^2`
-/// is exact, then rounded once and divided by `n`.
-pub fn centred_squares(sum: &Packed, squares: &Packed, n: u64) -> f64 {
-    let sum = sum.wide::<{ Sum::PLACES }, -1074>().magnitude().1;
-    let squares = squares.wide::<{ SumOfSquares::PLACES }, -2148>().magnitude().1;
-    let mut difference = product(&squares, &[n as u32, (n >> DIGIT) as u32]);
-    subtract(&mut difference, &product(&sum[..=Sum::PLACES], &sum[..=Sum::PLACES]));
-    quotient(&difference, -2148, n)
-}
-
-/// Whether `n` numbers of at most `largest` in magnitude can have this sum and this sum of squares, as far as
-/// `(sum x)^2 <= n sum x^2` and `sum x^2 <= n largest^2` tell.
-pub fn are_moments(sum: &Packed, squares: &Packed, n: u64, largest: f64) -> bool {
-    let count = [n as u32, (n >> DIGIT) as u32];
-    let sum = sum.wide::<{ Sum::PLACES }, -1074>().magnitude().1;
-    let (negative, squares) = squares.wide::<{ SumOfSquares::PLACES }, -2148>().magnitude();
-    let mut largest_square = SumOfSquares::new();
-    largest_square.add_square(largest);
-    let most = product(&largest_square.magnitude().1, &count);
-    let product_of_sums = product(&sum[..=Sum::PLACES], &sum[..=Sum::PLACES]);
-    !negative && !less(&product(&squares, &count), &product_of_sums) && !less(&most, &squares)
-}
-
-/// `a < b`.
-fn less(a: &Digits, b: &Digits) -> bool {
-    a.iter().rev().lt(b.iter().rev())
-}
-
-/// `a * b`, by long multiplication.
-fn product(a: &[u32], b: &[u32]) -> Digits {
-    let mut all = [0u32; DIGITS];
-    for (i, &x) in a.iter().enumerate().filter(|&(_, &x)| x != 0) {
-        let mut carry = 0;
-        for (place, &y) in all[i..].iter_mut().zip(b.iter().chain(&[0; 2])) {
-            let sum = u64::from(*place) + u64::from(x) * u64::from(y) + carry;
-            (*place, carry) = (sum as u32, sum >> DIGIT);
-        }
-    }
-    all
-}
-
-/// Subtracts `b` from `a`, which must not be less than `b`.
-fn subtract(a: &mut Digits, b: &Digits) {
-    let mut borrow = false;
-    for (a, &b) in a.iter_mut().zip(b) {
-        let (difference, first) = a.overflowing_sub(b);
-        let (difference, second) = difference.overflowing_sub(u32::from(borrow));
-        (*a, borrow) = (difference, first || second);
-    }
-}
-
-/// `digits 2^lowest / count`: the number rounded to 53 bits, ties to even, then divided.
-fn quotient(digits: &Digits, lowest: i32, count: u64) -> f64 {
-    let Some(top) = digits.iter().rposition(|&digit| digit != 0) else { return 0.0 };
-    let low = top.saturating_sub(2);
-    let window = digits[low..=top].iter().rev().fold(0u128, |all, &digit| all << DIGIT | u128::from(digit));
-    let below = digits[..low].iter().any(|&digit| digit != 0);
-    let exponent = lowest + (low as i32) * DIGIT as i32;
-    let excess = (128 - window.leading_zeros()).saturating_sub(53);
-    let (kept, rest) = (window >> excess, window & ((1 << excess) - 1));
-    let half = if excess > 0 { 1 << (excess - 1) } else { 1 };
-    let up = rest > half || rest == half && (below || kept & 1 == 1);
-    let significand = (kept + u128::from(up)) as u64 as f64;
-    crate::simd::scalar(|| scaled(significand / count as f64, exponent + excess as i32))
-}
-
-/// `x 2^exponent`, in steps whose factors are normal f64.
-fn scaled(x: f64, exponent: i32) -> f64 {
-    let (mut x, mut left) = (x, exponent);
-    while left != 0 {
-        let step = left.clamp(-1000, 1000);
-        x *= f64::from_bits(((1023 + step) as u64) << 52);
-        left -= step;
-    }
-    x
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{are_moments, centred_squares};
     use super::*;
 
     /// Pseudo-random numbers of both signs, whose exponents span `spread` binary orders; the same each time.

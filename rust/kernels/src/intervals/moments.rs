@@ -165,7 +165,7 @@ pub fn moments<T: Element>(x: &[T], progress: Progress<'_>) -> Result<Column, St
     let FirstOut { sum, min, max, graded } = total;
     let (centre, step) = simd::scalar(|| {
         let largest = if -min > max { -min } else { max };
-        (sum / n as f64, largest * if size_of::<T>() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON })
+        (sum / n as f64, largest * epsilon::<T>())
     });
     if !graded {
         // The sum of zeros and ones is exact.
@@ -192,6 +192,11 @@ pub fn moments<T: Element>(x: &[T], progress: Progress<'_>) -> Result<Column, St
         (centre + first / n as f64, if squares > 0.0 || squares.is_nan() { squares } else { 0.0 })
     });
     Ok(Column::Finite(Moments { mean, squares, min, max, step, binary: false, ones: 0 }))
+}
+
+/// The relative step of the values of a type; values of 16 bits are taken as the numbers of f64 that they are.
+pub(crate) fn epsilon<T: Element>() -> f64 {
+    if size_of::<T>() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON }
 }
 
 /// The index of the first value that is not finite; only chunks whose sum or extremes are not finite are searched.

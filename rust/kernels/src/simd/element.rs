@@ -69,6 +69,11 @@ pub trait Element: Copy + Send + Sync + 'static {
     /// [`Self::from_f64`] of an f32. For the 16-bit types it stays in 32-bit integers, so that a loop of it fills the
     /// vector registers.
     fn from_f32(x: f32) -> Self;
+    /// The values themselves, where the type is f64.
+    fn as_f64(x: &[Self]) -> Option<&[f64]> {
+        let _ = x;
+        None
+    }
 }
 
 impl Element for f32 {
@@ -110,6 +115,9 @@ impl Element for f64 {
     #[inline(always)]
     fn from_f32(x: f32) -> f64 {
         f64::from(x)
+    }
+    fn as_f64(x: &[f64]) -> Option<&[f64]> {
+        Some(x)
     }
 }
 

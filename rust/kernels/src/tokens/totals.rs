@@ -314,7 +314,7 @@ impl Totals {
             return Ok(false);
         }
         match id {
-            Some(id) => self.named.add(&Named(id, total)),
+            Some(id) => self.named.add(Named(id, total)),
             None => self.unnamed.push(total).map(|()| true),
         }
     }

@@ -3,6 +3,7 @@
 //! ([`Packed::to_bytes`]) is written after its length.
 
 use super::mean_state::{MeanTotals, Named, Total, Values};
+use super::totals::facts::Facts;
 use crate::clusters::{Id, Shards};
 use crate::exact::{Packed, Sum, SumOfSquares, are_moments};
 use crate::grid::{Pace, Progress, Stopped};
@@ -22,7 +23,7 @@ pub(super) fn write(
     let mut pace = Pace::new(progress);
     let Ok(rows) = u32::try_from(totals.named.len()) else { return Ok(None) };
     let mut writer = Writer::new(Kind::Estimate, LAYOUT, config, rows);
-    let Values { n, sum, squares, low, high, step, graded } = &totals.values;
+    let Values { n, facts: Facts { sum, low, high, step, graded }, squares } = &totals.values;
     writer.choice(totals.clustered);
     for count in [*n, totals.excluded, totals.nan, u64::from(*graded)] {
         writer.u64(count);
@@ -51,7 +52,8 @@ pub(super) fn read(bytes: &[u8], progress: Progress<'_>) -> Result<(MeanTotals, 
     let [n, excluded, nan, graded] = [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
     let [low, high, step] = [reader.u64()?, reader.u64()?, reader.u64()?].map(f64::from_bits);
     let (sum, squares) = (packed(&mut reader, Sum::PLACES)?, packed(&mut reader, SumOfSquares::PLACES)?);
-    let values = Values { n, sum, squares, low, high, step, graded: graded != 0 };
+    let facts = Facts { sum, low, high, step, graded: graded != 0 };
+    let values = Values { n, facts, squares };
     if graded > 1 || !scalar(|| possible(&values)) || clustered.is_some() != (n > 0) {
         return Err(BytesError::Impossible);
     }
@@ -62,7 +64,8 @@ pub(super) fn read(bytes: &[u8], progress: Progress<'_>) -> Result<(MeanTotals, 
         let total = Total { n: reader.u64()?, sum: packed(&mut reader, Sum::PLACES)? };
         let follows = before.is_none_or(|before| before < id);
         let left_after = left.checked_sub(total.n).filter(|_| total.n > 0);
-        let (true, Some(rest), true) = (follows, left_after, values.can_sum_to(total.n, &total.sum)) else {
+        let (true, Some(rest), true) = (follows, left_after, values.facts.can_sum_to(total.n, &total.sum))
+        else {
             return Err(BytesError::Impossible);
         };
         all.merge(&total.sum);
@@ -72,7 +75,8 @@ pub(super) fn read(bytes: &[u8], progress: Progress<'_>) -> Result<(MeanTotals, 
         pace.step()?;
     }
     reader.finish()?;
-    let whole = if clustered == Some(true) { left == 0 && all.packed() == values.sum } else { rows == 0 };
+    let whole =
+        if clustered == Some(true) { left == 0 && all.packed() == values.facts.sum } else { rows == 0 };
     if !whole {
         return Err(BytesError::Impossible);
     }
@@ -84,45 +88,29 @@ fn packed(reader: &mut Reader<'_>, places: usize) -> Result<Packed, BytesError> 
 }
 
 /// Whether there are values with these counts, sums and limits.
-fn possible(values: &Values) -> bool {
-    let Values { n, low, high, step, .. } = *values;
-    if n == 0 {
-        return same_bits(values, &Values::default());
-    }
-    let largest = values.largest();
-    let finite = low.is_finite() && high.is_finite() && low <= high;
-    let one_zero = ![low, high, step].iter().any(|x| x.to_bits() == (-0.0f64).to_bits());
-    let steps = largest * f64::EPSILON <= step && step <= largest * f64::from(f32::EPSILON);
-    finite
-        && one_zero
-        && steps
-        && values.can_sum_to(n, &values.sum)
-        && are_moments(&values.sum, &values.squares, n, largest)
-        && if values.graded { could_be_graded(values) } else { are_answers(values) }
-}
-
-fn same_bits(a: &Values, b: &Values) -> bool {
-    let floats = |values: &Values| [values.low, values.high, values.step].map(f64::to_bits);
-    a.sum == b.sum && a.squares == b.squares && floats(a) == floats(b) && a.graded == b.graded
+fn possible(Values { n, facts, squares }: &Values) -> bool {
+    let none = *n == 0 && *squares == Packed::default();
+    let some = |n: u64| {
+        let spread = if facts.graded { could_be_graded(n, facts) } else { are_answers(n, facts, squares) };
+        n > 0 && spread && are_moments(&facts.sum, squares, n, facts.largest())
+    };
+    facts.possible(*n) && (none || some(*n))
 }
 
 /// Whether at least one of the values can be neither 0 nor 1. It is one of the limits, or it lies between the limits 0
 /// and 1, for which there must be more than two values.
-fn could_be_graded(values: &Values) -> bool {
-    let Values { n, low, high, .. } = *values;
+fn could_be_graded(n: u64, &Facts { low, high, .. }: &Facts) -> bool {
     let answers = |x: f64| x == 0.0 || x == 1.0;
     !answers(low) || !answers(high) || (n > 2 && low < high)
 }
 
 /// Whether the values can all be 0 or 1: then both sums equal the number of ones, and the limits follow from it.
-fn are_answers(values: &Values) -> bool {
-    let Values { n, low, high, .. } = *values;
-    let ones = values.sum.wide::<{ Sum::PLACES }, -1074>().value() as u64;
-    let (mut sum, mut squares) = (Sum::new(), SumOfSquares::new());
-    sum.add_times(1.0, ones);
-    squares.add_times(1.0, ones);
+fn are_answers(n: u64, facts: &Facts, squares: &Packed) -> bool {
+    let ones = facts.sum.wide::<{ Sum::PLACES }, -1074>().value() as u64;
+    let mut of_ones = SumOfSquares::new();
+    of_ones.add_times(1.0, ones);
     let limits = (if ones == n { 1.0 } else { 0.0 }, if ones == 0 { 0.0 } else { 1.0 });
-    (low, high) == limits && sum.packed() == values.sum && squares.packed() == values.squares
+    (facts.low, facts.high) == limits && Packed::whole(ones) == facts.sum && of_ones.packed() == *squares
 }
 
 #[cfg(test)]
@@ -165,10 +153,10 @@ mod tests {
     fn fields_that_no_values_can_give_are_refused() {
         assert!(!refused(|_| ()));
         assert!(refused(|s| s.values.n = 4) && refused(|s| s.values.n = 2) && refused(|s| s.values.n = 0));
-        assert!(refused(|s| s.values.low = 1.0) && refused(|s| s.values.low = f64::NAN));
-        assert!(refused(|s| s.values.high = 3.0) && refused(|s| s.values.step = 0.0));
-        assert!(refused(|s| s.values.graded = false) && refused(|s| s.values.step = 1.0));
-        assert!(refused(|s| s.values.sum = s.values.sum.negated()));
+        assert!(refused(|s| s.values.facts.low = 1.0) && refused(|s| s.values.facts.low = f64::NAN));
+        assert!(refused(|s| s.values.facts.high = 3.0) && refused(|s| s.values.facts.step = 0.0));
+        assert!(refused(|s| s.values.facts.graded = false) && refused(|s| s.values.facts.step = 1.0));
+        assert!(refused(|s| s.values.facts.sum = s.values.facts.sum.negated()));
         assert!(refused(|s| s.values.squares = Packed::default()));
         assert!(refused(|s| s.clustered = Some(false)) && refused(|s| s.clustered = None));
         assert!(refused(|s| s.named = Shards::default()));

@@ -5,11 +5,12 @@
 //! clusters, that of the values of each cluster.
 
 use super::mean_bytes;
-use crate::clusters::{Id, Keyed, Names, Shards, exact_sums, sizes};
-use crate::exact::{Packed, Sum, SumOfSquares, centred_squares};
+use super::totals::facts::{Facts, summed};
+use crate::clusters::{ClusterTotals, Id, Keyed, Names, Shards, exact_sums};
+use crate::exact::{Packed, Sum, SumOfSquares, Units, centred_squares};
 use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::cluster::ClusterSums;
-use crate::intervals::moments::Moments;
+use crate::intervals::moments::{Moments, epsilon};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Element, scalar};
 use crate::state::State;
@@ -21,81 +22,21 @@ const SUM_LOWEST: i32 = -1074;
 const SQUARES_LOWEST: i32 = -2148;
 
 /// What is kept about all values together.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Values {
     pub(super) n: u64,
-    pub(super) sum: Packed,
+    pub(super) facts: Facts,
     pub(super) squares: Packed,
-    /// The smallest and the largest value; +infinity and -infinity where there is none.
-    pub(super) low: f64,
-    pub(super) high: f64,
-    /// See [`Moments::step`].
-    pub(super) step: f64,
-    /// Whether a value is neither 0 nor 1.
-    pub(super) graded: bool,
-}
-
-impl Default for Values {
-    fn default() -> Self {
-        Values {
-            n: 0,
-            sum: Packed::default(),
-            squares: Packed::default(),
-            low: f64::INFINITY,
-            high: f64::NEG_INFINITY,
-            step: 0.0,
-            graded: false,
-        }
-    }
 }
 
 impl Values {
-    /// Sums the values of a chunk; an error holds the index of the first value that is not finite.
-    fn sum<T: Element>(x: &[T]) -> Result<Values, usize> {
-        let (mut sum, mut squares, mut all) = (Sum::new(), SumOfSquares::new(), Values::default());
-        for (i, x) in x.iter().enumerate() {
-            let x = x.to_f64() + 0.0; // turns -0 into 0: which of the two is the smallest would depend on their order
-            if !x.is_finite() {
-                return Err(i);
-            }
-            sum.add(x);
-            squares.add_square(x);
-            all.low = if x < all.low { x } else { all.low };
-            all.high = if x > all.high { x } else { all.high };
-            all.graded |= x != 0.0 && x != 1.0;
-        }
-        let unit = if size_of::<T>() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON };
-        let step = if x.is_empty() { 0.0 } else { all.largest() * unit };
-        Ok(Values { n: x.len() as u64, sum: sum.packed(), squares: squares.packed(), step, ..all })
-    }
-
-    /// The largest magnitude of a value.
-    pub(super) fn largest(&self) -> f64 {
-        if -self.low > self.high { -self.low } else { self.high }
-    }
-
     /// Both together; `None` where the count would leave its range.
     fn plus(&self, other: &Values) -> Option<Values> {
         Some(Values {
             n: self.n.checked_add(other.n)?,
-            sum: self.sum.plus::<SUM, SUM_LOWEST>(&other.sum),
+            facts: self.facts.plus(&other.facts),
             squares: self.squares.plus::<SQUARES, SQUARES_LOWEST>(&other.squares),
-            low: if other.low < self.low { other.low } else { self.low },
-            high: if other.high > self.high { other.high } else { self.high },
-            step: if other.step > self.step { other.step } else { self.step },
-            graded: self.graded || other.graded,
         })
-    }
-
-    /// Whether `n` values from `low` to `high` can have this sum.
-    pub(super) fn can_sum_to(&self, n: u64, sum: &Packed) -> bool {
-        let beyond = |limit: f64, side: f64| {
-            let mut difference = Sum::new();
-            difference.add_times(-side * limit, n);
-            difference.merge(&if side < 0.0 { sum.negated() } else { sum.clone() });
-            difference.is_positive()
-        };
-        !beyond(self.high, 1.0) && !beyond(self.low, -1.0)
     }
 }
 
@@ -138,7 +79,7 @@ pub enum Refused {
 /// The sums of a batch, whose clusters have codes but no names yet.
 pub struct Batch {
     values: Values,
-    clusters: Option<Vec<Total>>,
+    clusters: Option<ClusterTotals>,
 }
 
 /// Sums a batch of values. `codes` holds the cluster of each value, and the number of clusters.
@@ -148,41 +89,31 @@ pub fn sum_values<T: Element>(
     progress: Progress<'_>,
 ) -> Result<Result<Batch, Refused>, Stopped> {
     let n = x.len();
-    let parts = map_chunks(chunks(n, CHUNK), size_of_val(x) * 8, &mut *progress, |index| {
+    let parts = map_chunks(chunks(n, CHUNK), size_of_val(x) * 4, &mut *progress, |index| {
         let rows = chunk(index, n, CHUNK);
-        Values::sum(&x[rows.clone()]).map_err(|at| Refused::NotFinite(rows.start + at))
+        let found = summed(&x[rows.clone()], epsilon::<T>())?;
+        Ok::<_, NoMemory>(found.map_err(|at| Refused::NotFinite(rows.start + at)))
     })?;
-    let mut values = Values::default();
+    let (mut values, mut units) = (Values { n: n as u64, ..Values::default() }, Units::NONE);
     for part in parts {
-        match part.map(|part| values.plus(&part)) {
-            Ok(Some(sum)) => values = sum,
-            Ok(None) => return Ok(Err(Refused::TooMany)),
+        let part = match part? {
+            Ok(part) => part,
             Err(refused) => return Ok(Err(refused)),
-        }
+        };
+        values.facts = values.facts.plus(&part.facts);
+        values.squares = values.squares.plus::<SQUARES, SQUARES_LOWEST>(&part.squares);
+        units = units.with(part.units);
     }
     let clusters = match codes {
         None => None,
-        Some((codes, count)) => match by_cluster(x, codes, count, progress)? {
-            Ok(totals) => Some(totals),
-            Err(refused) => return Ok(Err(refused)),
-        },
+        Some((codes, count)) => {
+            if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= count) {
+                return Ok(Err(Refused::Code(bad)));
+            }
+            Some(exact_sums(&[(x, units)], codes, count, progress)?)
+        }
     };
     Ok(Ok(Batch { values, clusters }))
-}
-
-/// The exact sum and the number of values of each cluster.
-fn by_cluster<T: Element>(
-    x: &[T],
-    codes: &[i64],
-    clusters: usize,
-    progress: Progress<'_>,
-) -> Result<Result<Vec<Total>, Refused>, Stopped> {
-    if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= clusters) {
-        return Ok(Err(Refused::Code(bad)));
-    }
-    let sums = exact_sums(x, codes, clusters, &mut *progress)?;
-    let sizes = sizes(codes, clusters, progress)?;
-    Ok(Ok(memory::collected(sums.into_iter().zip(sizes).map(|(sum, n)| Total { n, sum }))?))
 }
 
 /// The state: what is kept about everything that was added to it.
@@ -214,23 +145,45 @@ impl MeanTotals {
         progress: Progress<'_>,
     ) -> Result<Result<MeanTotals, Refused>, Stopped> {
         let mut pace = Pace::new(progress);
-        let mut other = MeanTotals { values: batch.values.clone(), excluded, nan, ..MeanTotals::default() };
-        if batch.values.n > 0 {
-            other.clustered = Some(batch.clusters.is_some());
+        let clustered = (batch.values.n > 0).then_some(batch.clusters.is_some());
+        let other =
+            MeanTotals { values: batch.values.clone(), clustered, excluded, nan, ..MeanTotals::default() };
+        let Some(of) = &batch.clusters else { return self.merged_at(&other, &mut pace) };
+        let present = || (0..of.len()).filter(|&code| of.rows(code) > 0);
+        if let Some(nameless) = present().find(|&code| code >= names.count()) {
+            return Ok(Err(Refused::Code(nameless)));
         }
-        for (code, total) in batch.clusters.iter().flatten().enumerate().filter(|(_, total)| total.n > 0) {
-            let Some(id) = names.id(code) else { return Ok(Err(Refused::Code(code))) };
-            if !other.named.add(&Named(id, total.clone()))? {
+        let named = |code| Some(Named(names.id(code)?, Total { n: of.rows(code), sum: of.sum(0, code) }));
+        if names.ascend() && !self.named.is_long_beside(of.len()) {
+            return self.merged_by(
+                &other,
+                |pace| self.named.with_ascending(present().filter_map(named), pace),
+                &mut pace,
+            );
+        }
+        let mut batch = Shards::default();
+        for item in present().filter_map(named) {
+            if !batch.add(item)? {
                 return Ok(Err(Refused::TooMany));
             }
             pace.step()?;
         }
-        self.merged_at(&other, &mut pace)
+        self.merged_by(&other, |pace| self.named.merged(&batch, pace), &mut pace)
     }
 
     fn merged_at(
         &self,
         other: &MeanTotals,
+        pace: &mut Pace<'_>,
+    ) -> Result<Result<MeanTotals, Refused>, Stopped> {
+        self.merged_by(other, |pace| self.named.merged(&other.named, pace), pace)
+    }
+
+    /// This state and `other` together, with the clusters that `named` merges.
+    fn merged_by(
+        &self,
+        other: &MeanTotals,
+        named: impl FnOnce(&mut Pace<'_>) -> Result<Option<Shards<Named>>, Stopped>,
         pace: &mut Pace<'_>,
     ) -> Result<Result<MeanTotals, Refused>, Stopped> {
         if let (Some(here), Some(there)) = (self.clustered, other.clustered)
@@ -242,8 +195,7 @@ impl MeanTotals {
             let values = self.values.plus(&other.values)?;
             Some((values, self.excluded.checked_add(other.excluded)?, self.nan.checked_add(other.nan)?))
         };
-        let (Some((values, excluded, nan)), Some(named)) = (counts(), self.named.merged(&other.named, pace)?)
-        else {
+        let (Some((values, excluded, nan)), Some(named)) = (counts(), named(pace)?) else {
             return Ok(Err(Refused::TooMany));
         };
         Ok(Ok(MeanTotals { values, clustered: self.clustered.or(other.clustered), named, excluded, nan }))
@@ -262,22 +214,14 @@ impl MeanTotals {
     /// The moments of all values, as [`crate::intervals::moments::moments`] computes them for a column; the error of
     /// the mean is below 1 ulp, that of the squares below 2 ulp.
     pub fn moments(&self) -> Moments {
-        let Values { n, low, high, step, graded, .. } = self.values;
-        let sum = || self.values.sum.wide::<SUM, SUM_LOWEST>();
-        if !graded {
-            let ones = sum().value();
-            return scalar(|| Moments {
-                mean: ones / n as f64,
-                squares: ones * ((n as f64 - ones) / n as f64),
-                min: low,
-                max: high,
-                step,
-                binary: true,
-                ones: ones as u64,
-            });
+        let Values { n, ref facts, ref squares } = self.values;
+        let moments = facts.moments(n);
+        if moments.binary {
+            let ones = moments.ones as f64;
+            let squares = scalar(|| ones * ((n as f64 - ones) / n as f64));
+            return Moments { squares, ..moments };
         }
-        let squares = centred_squares(&self.values.sum, &self.values.squares, n);
-        Moments { mean: sum().over(n), squares, min: low, max: high, step, binary: false, ones: 0 }
+        Moments { squares: centred_squares(&facts.sum, squares, n), ..moments }
     }
 
     /// The sums of `x - shift` and the sizes of the clusters, in the order of their names; each sum is rounded once.
@@ -393,14 +337,14 @@ mod tests {
             sum.packed()
         };
         assert!(
-            values.can_sum_to(2, &sum(6.0))
-                && values.can_sum_to(2, &sum(-2.0))
-                && values.can_sum_to(0, &sum(0.0))
+            values.facts.can_sum_to(2, &sum(6.0))
+                && values.facts.can_sum_to(2, &sum(-2.0))
+                && values.facts.can_sum_to(0, &sum(0.0))
         );
         assert!(
-            !values.can_sum_to(2, &sum(6.5))
-                && !values.can_sum_to(2, &sum(-2.5))
-                && !values.can_sum_to(0, &sum(1.0))
+            !values.facts.can_sum_to(2, &sum(6.5))
+                && !values.facts.can_sum_to(2, &sum(-2.5))
+                && !values.facts.can_sum_to(0, &sum(1.0))
         );
     }
 }

@@ -14,7 +14,7 @@ pub(crate) use tango::tango_exceeds;
 
 use crate::grid::{self, CHUNK, Progress, Stopped};
 use crate::intervals::cluster::{ClusterSums, cluster_sums};
-use crate::intervals::moments::{Column, moments};
+use crate::intervals::moments::{Column, epsilon, moments};
 use crate::intervals::spread::STEPS;
 use crate::memory;
 use crate::simd::{self, Element};
@@ -30,8 +30,14 @@ pub trait Wide: Sync {
     }
     /// Writes the values from `start` on to `out` until it is full.
     fn widen(&self, start: usize, out: &mut [f64]);
+    /// The values themselves, where they are of f64.
+    fn as_f64(&self) -> Option<&[f64]> {
+        None
+    }
     /// The nearest number of the type of the values.
     fn rounded(&self, x: f64) -> f64;
+    /// The relative step of the values: see [`epsilon`].
+    fn epsilon(&self) -> f64;
     /// The moments of the column: see [`moments`](fn@moments).
     fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped>;
     /// The sums of the values minus `shift` by cluster: see [`cluster_sums`]. `None` where a code lies outside.
@@ -53,8 +59,14 @@ impl<T: Element> Wide for &[T] {
             *out = value.to_f64();
         }
     }
+    fn as_f64(&self) -> Option<&[f64]> {
+        T::as_f64(self)
+    }
     fn rounded(&self, x: f64) -> f64 {
         T::from_f64(x).to_f64()
+    }
+    fn epsilon(&self) -> f64 {
+        epsilon::<T>()
     }
     fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped> {
         moments(self, progress)

@@ -95,6 +95,9 @@ pub trait Smooth<const C: usize, const K: usize>: Copy + Send + Sync {
     /// The terms as products of powers of two parts about centres; `None` where no term is about a centre.
     const POWERS: Option<Powers> = None;
 
+    /// Whether the parts are the columns.
+    const BARE: bool = false;
+
     /// The two parts of a row, of which [`Smooth::POWERS`] are taken; they do not depend on the centres.
     fn parts(self, _row: [f64; C]) -> [f64; 2] {
         [f64::NAN; 2]
@@ -155,6 +158,10 @@ pub trait Sums: Send + Sync {
     fn sized(&self) -> bool;
     /// The terms as products of powers of parts.
     fn shape(&self) -> Shape;
+    /// See [`Smooth::BARE`].
+    fn bare(&self) -> bool {
+        false
+    }
     /// The parts of as many rows as each column has here: part p of row i at `out[p * rows + i]`.
     fn parts(&self, columns: &[&[f64]], out: &mut [f64]);
     /// The centre and scale of each part.
@@ -225,6 +232,9 @@ impl<S: Smooth<C, K>, const C: usize, const K: usize> Sums for Erased<S, C, K> {
     }
     fn sized(&self) -> bool {
         S::SIZED
+    }
+    fn bare(&self) -> bool {
+        S::BARE
     }
     fn shape(&self) -> Shape {
         S::POWERS.as_ref().map_or_else(|| Shape::plain(K), Shape::of)

@@ -11,7 +11,7 @@ use super::sums_state::clear;
 use super::units::UnitIds;
 use super::{Refused, boot_bytes};
 use crate::exact::{Packed, Sum};
-use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
+use crate::grid::{CHUNK, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::moments::Moments;
 use crate::memory::{self, NoMemory};
 use crate::simd::scalar;
@@ -179,7 +179,7 @@ fn of_rows(
     }
     let mut facts = memory::with_capacity(columns.len())?;
     for (place, column) in columns.iter().enumerate() {
-        facts.push(Facts::of(*column, place, &mut |_| progress(0))?);
+        facts.push(Facts::of(*column, place, &mut |_| progress(0))?.0);
     }
     let moments: Vec<Moments> = facts.iter().map(|facts| facts.moments(n as u64)).collect();
     let statistic = unframed(asked.formula)?;
@@ -206,14 +206,23 @@ pub(super) fn sums_of(
     moments: &[Moments],
     progress: Progress<'_>,
 ) -> Result<Vec<Packed>, Ended> {
-    let mut sums = memory::filled(recipe.products().len(), Sum::new())?;
-    each_block(statistic, recipe, columns, moments, progress, |_, rows, products| {
-        for (place, column) in &products.columns {
-            sums[*place].merge(&Packed::of(&column[..rows]));
-        }
-        Ok(())
-    })?;
-    Ok(memory::collected(sums.into_iter().map(Sum::packed))?)
+    let width = recipe.products().len();
+    let mut items = Vec::new();
+    for _ in 0..chunks(columns[0].len(), CHUNK) {
+        memory::push(&mut items, memory::filled(width, Sum::new())?)?;
+    }
+    let parts =
+        each_block(statistic, recipe, columns, moments, items, progress, |sums, _, rows, products| {
+            for (place, column) in &products.columns {
+                sums[*place].merge(&Packed::of(&column[..rows]));
+            }
+            Ok(())
+        })?;
+    let mut all = memory::filled(width, Packed::default())?;
+    for part in parts {
+        all = together(&all, &memory::collected(part.into_iter().map(Sum::packed))?)?;
+    }
+    Ok(all)
 }
 
 /// The sums of both, place by place.

@@ -1,24 +1,25 @@
 //! What is kept about each column, from which the centres of its statistic follow.
 
-use super::super::no_estimate::{Ended, finite};
+use super::super::no_estimate::{Ended, NoEstimate};
 use super::super::paired::Wide;
-use crate::exact::{Packed, Sum};
+use crate::exact::{ByExponent, Packed, Sum, Units};
 use crate::grid::{CHUNK, Progress, chunk, chunks, map_chunks};
 use crate::intervals::moments::Moments;
-use crate::memory;
-use crate::simd::scalar;
+use crate::memory::{self, NoMemory};
+use crate::simd::{Element, scalar};
 use crate::state::bytes::{BytesError, Reader, Writer};
 
 /// The exact sum of a column, its range, and whether it holds 0 and 1 alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
-    sum: Packed,
+    pub(in crate::uncertainty) sum: Packed,
     /// The smallest and the largest value; +infinity and -infinity where there is none.
-    low: f64,
-    high: f64,
+    pub(in crate::uncertainty) low: f64,
+    pub(in crate::uncertainty) high: f64,
     /// See [`Moments::step`].
-    step: f64,
-    graded: bool,
+    pub(in crate::uncertainty) step: f64,
+    /// Whether a value is neither 0 nor 1.
+    pub(in crate::uncertainty) graded: bool,
 }
 
 impl Default for Facts {
@@ -33,25 +34,68 @@ impl Default for Facts {
     }
 }
 
-impl Facts {
-    /// Of the column `place`, which is refused where it is not finite.
-    pub fn of(column: &dyn Wide, place: usize, progress: Progress<'_>) -> Result<Facts, Ended> {
-        let Moments { min, max, step, binary, .. } = finite(column.moments(&mut *progress)?, place)?;
-        let n = column.len();
-        let parts = map_chunks(chunks(n, CHUNK), n * 8, progress, |index| {
-            let rows = chunk(index, n, CHUNK);
-            let mut wide = memory::filled(rows.len(), 0.0)?;
-            column.widen(rows.start, &mut wide);
-            Ok(Packed::of(&wide))
-        })?;
-        let mut sum = Sum::new();
-        for part in parts {
-            let part: Result<Packed, memory::NoMemory> = part;
-            sum.merge(&part?);
+/// What one reading of some values tells.
+pub(in crate::uncertainty) struct Summed {
+    pub facts: Facts,
+    pub squares: Packed,
+    pub units: Units,
+}
+
+/// Sums the values of a chunk, of a type with this distance from 1 to the next number. An error holds the index of the
+/// first value that is not finite.
+pub(in crate::uncertainty) fn summed<T: Element>(
+    x: &[T],
+    epsilon: f64,
+) -> Result<Result<Summed, usize>, NoMemory> {
+    let (mut sums, mut facts) = (ByExponent::new()?, Facts::default());
+    for (i, x) in x.iter().enumerate() {
+        let x = x.to_f64() + 0.0; // turns -0 into 0: which of the two is the smallest would depend on their order
+        if !x.is_finite() {
+            return Ok(Err(i));
         }
-        // -0 becomes 0: which of the two is the smallest would depend on their order.
-        let (low, high) = scalar(|| (min + 0.0, max + 0.0));
-        Ok(Facts { sum: sum.packed(), low, high, step, graded: !binary })
+        sums.add(x);
+        facts.low = if x < facts.low { x } else { facts.low };
+        facts.high = if x > facts.high { x } else { facts.high };
+        facts.graded |= x != 0.0 && x != 1.0;
+    }
+    let step = if x.is_empty() { 0.0 } else { scalar(|| facts.largest() * epsilon) };
+    let (sum, squares, units) = sums.sums();
+    let facts = Facts { sum: sum.packed(), step, ..facts };
+    Ok(Ok(Summed { facts, squares: squares.packed(), units }))
+}
+
+impl Facts {
+    /// Of the column `place`, and its binary orders; refused where a value or its square is not finite.
+    pub fn of(column: &dyn Wide, place: usize, progress: Progress<'_>) -> Result<(Facts, Units), Ended> {
+        let n = column.len();
+        let parts = map_chunks(chunks(n, CHUNK), n * 32, progress, |index| {
+            let rows = chunk(index, n, CHUNK);
+            let found = if let Some(values) = column.as_f64() {
+                summed(&values[rows.clone()], column.epsilon())?
+            } else {
+                let mut values = memory::filled(rows.len(), 0.0)?;
+                column.widen(rows.start, &mut values);
+                summed(&values, column.epsilon())?
+            };
+            Ok::<_, NoMemory>(
+                found.map_err(|at| NoEstimate::NotFinite { column: place, index: rows.start + at }),
+            )
+        })?;
+        let (mut facts, mut units) = (Facts::default(), Units::NONE);
+        for part in parts {
+            let part = part??;
+            (facts, units) = (facts.plus(&part.facts), units.with(part.units));
+        }
+        let Facts { low, high, .. } = facts;
+        if scalar(|| facts.largest() * facts.largest()).is_infinite() {
+            return Err(NoEstimate::TooLarge { column: place, low, high }.into());
+        }
+        Ok((facts, units))
+    }
+
+    /// The largest magnitude of a value.
+    pub(in crate::uncertainty) fn largest(&self) -> f64 {
+        if -self.low > self.high { -self.low } else { self.high }
     }
 
     /// Both together.
@@ -95,7 +139,7 @@ impl Facts {
     }
 
     /// Whether `n` values can be like this.
-    fn possible(&self, n: u64) -> bool {
+    pub(in crate::uncertainty) fn possible(&self, n: u64) -> bool {
         if n == 0 {
             let none = Facts::default();
             return self.low == none.low
@@ -104,7 +148,7 @@ impl Facts {
                 && self.step.to_bits() == 0;
         }
         let Facts { low, high, step, graded, .. } = *self;
-        let largest = if -low > high { -low } else { high };
+        let largest = self.largest();
         let one_zero = ![low, high, step].iter().any(|x| x.to_bits() == (-0.0f64).to_bits());
         let steps = largest * f64::EPSILON <= step && step <= largest * f64::from(f32::EPSILON);
         let answers = |x: f64| x == 0.0 || x == 1.0;
@@ -114,15 +158,15 @@ impl Facts {
             && one_zero
             && steps
             && (graded || (answers(low) && answers(high)))
-            && self.within(n)
+            && self.can_sum_to(n, &self.sum)
     }
 
     /// Whether `n` values in the range can have this sum.
-    fn within(&self, n: u64) -> bool {
+    pub(in crate::uncertainty) fn can_sum_to(&self, n: u64, sum: &Packed) -> bool {
         let beyond = |limit: f64, side: f64| {
             let mut difference = Sum::new();
             difference.add_times(-side * limit, n);
-            difference.merge(&if side < 0.0 { self.sum.negated() } else { self.sum.clone() });
+            difference.merge(&if side < 0.0 { sum.negated() } else { sum.clone() });
             difference.is_positive()
         };
         !beyond(self.high, 1.0) && !beyond(self.low, -1.0)

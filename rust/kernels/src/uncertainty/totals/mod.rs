@@ -6,7 +6,9 @@
 
 mod boot_bytes;
 pub mod boot_state;
-mod facts;
+mod by_cluster;
+pub(in crate::uncertainty) mod facts;
+mod few;
 pub mod histogram;
 mod limbs;
 mod poisson;

@@ -4,9 +4,9 @@ use super::super::no_estimate::{Ended, NoEstimate};
 use super::super::paired::Wide;
 use super::super::smooth::Sums;
 use super::recipe::{Powers, Recipe, multiplied};
-use crate::grid::{Pace, Progress};
+use crate::grid::{CHUNK, Progress, chunk, fill_chunks};
 use crate::intervals::moments::Moments;
-use crate::memory;
+use crate::memory::{self, NoMemory};
 use crate::simd::scalar;
 
 /// Rows whose products are computed together.
@@ -25,14 +25,19 @@ fn degree(powers: &Powers) -> u32 {
     powers.iter().map(|&power| u32::from(power)).sum()
 }
 
+/// The places of the columns of [`Products`].
+pub fn places(recipe: &Recipe) -> impl Iterator<Item = usize> {
+    let columns = |powers: &Powers| if degree(powers) > 1 { 2 } else { 1 };
+    let products = recipe.products().iter().enumerate();
+    products.flat_map(move |(place, powers)| std::iter::repeat_n(place, columns(powers)))
+}
+
 impl Products {
     /// Room for the products of a block.
-    pub fn of(recipe: &Recipe, columns: usize) -> Result<Products, memory::NoMemory> {
+    pub fn of(recipe: &Recipe, columns: usize) -> Result<Products, NoMemory> {
         let mut of = Vec::new();
-        for (place, powers) in recipe.products().iter().enumerate() {
-            for _ in 0..if degree(powers) > 1 { 2 } else { 1 } {
-                memory::push(&mut of, (place, memory::filled(BLOCK, 0.0)?))?;
-            }
+        for place in places(recipe) {
+            memory::push(&mut of, (place, memory::filled(BLOCK, 0.0)?))?;
         }
         Ok(Products {
             columns: of,
@@ -125,24 +130,33 @@ fn raised(powers: &Powers, part: impl Fn(usize) -> f64) -> [f64; 2] {
     product
 }
 
-/// Calls `each` with the products of all rows, block by block, and the first row of the block.
-pub fn each_block(
+/// Calls `each` with the products of all rows, block by block: with the item of the chunk, the first row of the block
+/// in the chunk, its rows and their products. There is one item for each chunk of the rows.
+pub fn each_block<T: Send>(
     statistic: &dyn Sums,
     recipe: &Recipe,
     columns: &[&dyn Wide],
     moments: &[Moments],
+    items: Vec<T>,
     progress: Progress<'_>,
-    mut each: impl FnMut(usize, usize, &Products) -> Result<(), memory::NoMemory>,
-) -> Result<(), Ended> {
-    let (rows, mut pace) = (columns[0].len(), Pace::new(progress));
-    let mut products = Products::of(recipe, columns.len())?;
-    for start in (0..rows).step_by(BLOCK) {
-        let length = BLOCK.min(rows - start);
-        if let Err(found) = products.fill(statistic, recipe, columns, start, length) {
-            return Err(found.refusal(moments).into());
+    each: impl Fn(&mut T, usize, usize, &Products) -> Result<(), NoMemory> + Sync,
+) -> Result<Vec<T>, Ended> {
+    let rows = columns[0].len();
+    let parts = fill_chunks(items, rows * 64, progress, |index, mut item| {
+        let mut products = Products::of(recipe, columns.len())?;
+        let within = chunk(index, rows, CHUNK);
+        for start in within.clone().step_by(BLOCK) {
+            let length = BLOCK.min(within.end - start);
+            if let Err(found) = products.fill(statistic, recipe, columns, start, length) {
+                return Ok(Err(found));
+            }
+            each(&mut item, start - within.start, length, &products)?;
         }
-        each(start, length, &products)?;
-        pace.stride(length)?;
+        Ok::<_, NoMemory>(Ok(item))
+    })?;
+    let mut filled = memory::with_capacity(parts.len())?;
+    for part in parts {
+        filled.push(part?.map_err(|found| found.refusal(moments))?);
     }
-    Ok(())
+    Ok(filled)
 }

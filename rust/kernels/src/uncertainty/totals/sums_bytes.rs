@@ -4,6 +4,7 @@
 
 use super::boot_bytes::{columns, formula, rows_of_sums};
 use super::boot_state::unframed;
+use super::few::OwnSums;
 use super::recipe::Recipe;
 use super::sums_state::{Named, SumsTotals, rows_of};
 use crate::clusters::{Id, Shards};
@@ -97,7 +98,7 @@ pub(super) fn read(bytes: &[u8], progress: Progress<'_>) -> Result<(SumsTotals, 
             all.merge(sum);
         }
         left = rest;
-        named.push(Named(id.clone(), own.into()))?;
+        named.push(Named(id.clone(), OwnSums::of(width, |place| own[place].clone())))?;
         before = Some(id);
     }
     reader.finish()?;

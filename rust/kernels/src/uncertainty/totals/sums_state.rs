@@ -2,13 +2,14 @@
 
 use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::paired::Wide;
-use super::super::smooth::{Closed, Formula, Frame, Gathered, GatheredRows, Sums, closed_of, in_domains};
+use super::super::smooth::{Closed, Formula, Frame, Gathered, GatheredRows, closed_of, in_domains};
 use super::boot_state::{sums_of, together, unframed};
+use super::by_cluster::{ByCluster, bare_terms, terms};
 use super::facts::Facts;
-use super::products::each_block;
+use super::few::OwnSums;
 use super::recipe::Recipe;
 use super::{Refused, sums_bytes};
-use crate::clusters::{Id, Keyed, Names, Shards, exact_sums, sizes};
+use crate::clusters::{Id, Keyed, Names, Shards};
 use crate::exact::{Packed, Sum};
 use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::Confidence;
@@ -18,11 +19,10 @@ use crate::memory::{self, NoMemory};
 use crate::simd::scalar;
 use crate::state::State;
 use crate::state::bytes::{BytesError, Kind};
-use std::sync::Arc;
 
 /// The sums of a cluster; the first is its number of rows.
 #[derive(Clone, Debug)]
-pub(super) struct Named(pub Id, pub Arc<[Packed]>);
+pub(super) struct Named(pub Id, pub OwnSums);
 
 impl Keyed for Named {
     type Key = Id;
@@ -30,8 +30,7 @@ impl Keyed for Named {
         &self.0
     }
     fn join(&mut self, other: &Self) -> bool {
-        let sums = self.1.iter().zip(other.1.iter());
-        self.1 = sums.map(|(a, b)| a.plus::<{ Sum::PLACES }, -1074>(b)).collect();
+        self.1 = OwnSums::of(self.1.len(), |k| self.1[k].plus::<{ Sum::PLACES }, -1074>(&other.1[k]));
         true
     }
 }
@@ -215,9 +214,12 @@ fn of_rows(
     if n == 0 {
         return Ok(Ok(empty));
     }
-    let mut facts = memory::with_capacity(columns.len())?;
+    let (mut facts, mut units) =
+        (memory::with_capacity(columns.len())?, memory::with_capacity(columns.len())?);
     for (place, column) in columns.iter().enumerate() {
-        facts.push(Facts::of(*column, place, &mut *progress)?);
+        let (of, orders) = Facts::of(*column, place, &mut *progress)?;
+        facts.push(of);
+        units.push(orders);
     }
     let moments: Vec<Moments> = facts.iter().map(|facts| facts.moments(n as u64)).collect();
     let statistic = unframed(formula)?;
@@ -237,66 +239,25 @@ fn of_rows(
     }
     let recipe = Recipe::of(&*statistic);
     let width = recipe.products().len();
-    let by_cluster = by_cluster(&*statistic, &recipe, columns, &moments, (codes, count), &mut *progress)?;
+    let terms = if statistic.bare() && recipe.degree() < 2 {
+        bare_terms(&recipe, columns, &units)?
+    } else {
+        terms(&*statistic, &recipe, columns, &moments, &mut *progress)?
+    };
+    let by_cluster = ByCluster::of(&terms, width, (codes, count), &mut *progress)?;
     let (mut named, mut all) = (Shards::default(), memory::filled(width, Sum::new())?);
     let mut pace = Pace::new(progress);
-    for (code, sums) in by_cluster.into_iter().enumerate() {
-        if sums[0] == Packed::default() {
-            continue;
-        }
+    for code in by_cluster.present() {
+        let sums = by_cluster.sums(code);
         for (all, sum) in all.iter_mut().zip(sums.iter()) {
             all.merge(sum);
         }
         let Some(id) = names.id(code) else { return Ok(Err(Refused::Code(code))) };
-        named.add(&Named(id, sums))?;
+        named.add(Named(id, sums))?;
         pace.step()?;
     }
     let sums = memory::collected(all.into_iter().map(Sum::packed))?;
     Ok(Ok(SumsTotals { sums, named, ..made }))
-}
-
-/// The sums of the products of each cluster.
-fn by_cluster(
-    statistic: &dyn Sums,
-    recipe: &Recipe,
-    columns: &[&dyn Wide],
-    moments: &[Moments],
-    (codes, count): (&[i64], usize),
-    progress: Progress<'_>,
-) -> Result<Vec<Arc<[Packed]>>, Ended> {
-    let (rows, width) = (codes.len(), recipe.products().len());
-    let mut whole: Vec<(usize, Vec<f64>)> = Vec::new();
-    each_block(statistic, recipe, columns, moments, &mut *progress, |start, length, products| {
-        // The first product is 1, whose sum is the number of rows.
-        let terms = || products.columns.iter().filter(|(place, _)| *place > 0);
-        if whole.is_empty() {
-            for (place, _) in terms() {
-                memory::push(&mut whole, (*place, memory::filled(rows, 0.0)?))?;
-            }
-        }
-        for ((_, whole), (_, column)) in whole.iter_mut().zip(terms()) {
-            whole[start..start + length].copy_from_slice(&column[..length]);
-        }
-        Ok(())
-    })?;
-    let mut sums: Vec<Vec<Packed>> = memory::with_capacity(width)?;
-    let numbers = sizes(codes, count, &mut *progress)?;
-    sums.push(memory::collected(numbers.into_iter().map(Packed::whole))?);
-    for (place, column) in &whole {
-        let own = exact_sums(column, codes, count, &mut *progress)?;
-        match sums.get_mut(*place) {
-            Some(first) => *first = together(first, &own)?,
-            None => sums.push(own),
-        }
-    }
-    let each = 1 << 12;
-    let parts = map_chunks(chunks(count, each), count * width * 64, progress, |index| {
-        memory::collected(
-            chunk(index, count, each)
-                .map(|code| -> Arc<[Packed]> { sums.iter().map(|of| of[code].clone()).collect() }),
-        )
-    })?;
-    Ok(memory::joined(parts)?)
 }
 
 impl State for SumsTotals {
@@ -481,6 +442,9 @@ mod tests {
         }
         fn rounded(&self, x: f64) -> f64 {
             x
+        }
+        fn epsilon(&self) -> f64 {
+            self.0.epsilon()
         }
         fn moments(&self, progress: Progress<'_>) -> Result<crate::intervals::moments::Column, Stopped> {
             let mut values = vec![0.0; self.len()];

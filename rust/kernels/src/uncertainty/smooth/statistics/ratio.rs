@@ -28,6 +28,7 @@ impl Smooth<2, 2> for Ratio {
     const DOMAINS: [Domain; 2] = [Domain::Any, Domain::NonNegative];
     const SCALE: Scale = Scale::Identity;
     const SIZED: bool = true;
+    const BARE: bool = true;
     const POWERS: Option<Powers> =
         Some(Powers { terms: &[[0, 1], [1, 0]], centres: [Centre::Other, Centre::Nowhere] });
 
