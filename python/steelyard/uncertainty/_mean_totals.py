@@ -68,7 +68,8 @@ class MeanTotals:
 
     def size(self) -> dict[str, int]:
         """How many values count and in how many clusters, and how many do not count and why."""
-        return {"weightless": 0, "unstratified": 0, **self._of.size()}
+        found: Any = self._of.size()
+        return {"weightless": 0, "unstratified": 0, **found}
 
     def clustered(self) -> bool:
         """Whether the values come in clusters."""
