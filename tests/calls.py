@@ -320,6 +320,26 @@ def _(n: int) -> Any:
     return uniform(n // 8), uniform(n // 8)
 
 
+@row(
+    "EstimateState.update: weights and strata", "EstimateState.update",
+    call=lambda d: sy.uncertainty.EstimateState("slope").update(
+        d, clusters=np.arange(len(d[0])), weights=d[0], strata=np.arange(len(d[0])) % 3
+    ),
+)  # fmt: skip
+def _(n: int) -> Any:
+    return uniform(n // 16), uniform(n // 16)
+
+
+@row(
+    "EstimateState.compute: weights and strata", "EstimateState.compute",
+    call=lambda s: (s.compute(), s.to_bytes(), s + s, s.copy()),
+)  # fmt: skip
+def _(n: int) -> Any:
+    x = uniform(n // 16) + 0.5
+    strata = np.arange(len(x)) % 3
+    return sy.uncertainty.EstimateState().update(x, clusters=np.arange(len(x)), weights=x, strata=strata)
+
+
 @row("EstimateState.compute: a ratio", "EstimateState.compute", call=lambda s: (s.compute(), s.to_bytes(), s + s))
 def _(n: int) -> Any:
     data = uniform(n // 16), uniform(n // 16)

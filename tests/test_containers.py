@@ -172,6 +172,9 @@ CALLS: dict[str, tuple[Any, Values, Callable[..., Any]]] = {
     "estimate": (one_of(WHOLE, BITS, NUMBERS), X, lambda x, **o: estimate(sy.estimate(x, **o))),
     "estimate by": (one_of(NUMBERS), X, lambda x, **o: groups(sy.estimate(x, **{"by": [1, 2, 1] * 2, **o}))),
     "EstimateState": (one_of(NUMBERS), X, lambda x, **o: state(sy.uncertainty.EstimateState, x, **o)),
+    "EstimateState in clusters": (
+        one_of(NUMBERS), X, lambda x, **o: state(sy.uncertainty.EstimateState, x, **{"clusters": list(range(6)), **o}),
+    ),
     "uncertainty.confidence_sequence": (
         one_of(BITS, SHARES), P, lambda x, **o: estimate(sy.uncertainty.confidence_sequence(x, **o)),
     ),
@@ -205,10 +208,19 @@ WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "clusters": (NAMES, tuple(name for name in CALLS if name != "uncertainty.confidence_sequence")),
     "weights": (
         one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])),
-        ("estimate", "estimate by", "bootstrap", "bootstrap by", "reliability", "reliability by", "preference_loss"),
+        (
+            "estimate",
+            "estimate by",
+            "EstimateState in clusters",
+            "bootstrap",
+            "bootstrap by",
+            "reliability",
+            "reliability by",
+            "preference_loss",
+        ),
     ),
     "by": (NAMES, ("estimate by", "bootstrap by", "compare", "perplexity", "reliability by")),
-    "strata": (NAMES, ("estimate", "bootstrap", "compare", "perplexity")),
+    "strata": (NAMES, ("estimate", "EstimateState in clusters", "bootstrap", "compare", "perplexity")),
     "judge": (one_of(NUMBERS), ("estimate", "compare")),
 }
 

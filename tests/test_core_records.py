@@ -192,6 +192,8 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_TokenCounts": lambda: perplexity().counts(),
     "_Unpaired": lambda: _core.unpaired_comparison(**PAIR, base=ONES),
     "_ValueCounts": lambda: totals().size(),
+    "_DesignedCounts": lambda: _core.StatisticTotals("mean").size(),
+    "_StratumOfClusters": lambda: _core.StatisticTotals("mean").strata(),
     "_SequenceCounts": lambda: sequence().size(),
     "_Looks": lambda: sequence().looks(COUNTS, method="betting", confidence_level=0.95),
 }

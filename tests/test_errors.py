@@ -225,11 +225,16 @@ CALLS = [
     ),
     Call("windows by a convention", sy.tokens.windows, {"n_tokens": 100, "context": 16, "convention": "gptq"}),
     Call("a prompt", sy.tokens.windows(N, context=4, bos="every")[1].prompt, {"ids": np.arange(N), "bos_id": 1}),
-    Call("EstimateState", EstimateState, {"method": "t", "nan_policy": "omit", **INTERVAL}),
+    Call("EstimateState", EstimateState, {"method": "t", "average": "macro", "nan_policy": "omit", **INTERVAL}),
     Call(
         "EstimateState.update",
         lambda **options: EstimateState().update(**options).compute(),
         {"x": X, "where": KEEP, "clusters": [1, 2] * 6, "progress": False},
+    ),
+    Call(
+        "EstimateState.update in strata",
+        lambda **options: EstimateState(average="macro").update(**options).compute(),
+        {"x": X, "where": KEEP, "clusters": np.arange(N), "weights": Y, "strata": ["a", "b"] * 6, "progress": False},
     ),
     Call("CompareState", CompareState, {"method": "tango", "test": "exact", "nan_policy": "omit", "higher_is_better": False, **INTERVAL}),
     Call(
@@ -527,6 +532,8 @@ STATES: list[Any] = [
     ConfidenceSequenceState(method="beta-binomial").update(KEEP),
     EstimateState("std").update(X),
     EstimateState("ratio").update((X, X + 1.0), clusters=["a", "b", "c"] * 4),
+    EstimateState().update(X, clusters=np.arange(N), weights=np.arange(N) + 0.5),
+    EstimateState("std", average="macro").update(X, clusters=np.arange(N), strata=["a", "b"] * 6),
     BootstrapState(n_resamples=99).update(X + np.arange(N), first_row=0),
     QuantileState().update(X),
 ]

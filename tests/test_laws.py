@@ -145,6 +145,24 @@ def values_in_clusters(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, .
     return rows, {**keywords, "clusters": ids[names]}
 
 
+def designed(*words: str) -> Callable[[dict[str, Any]], Any]:
+    """Values in clusters with weights (some of them 0), or in strata, or both."""
+
+    @st.composite
+    def drawn(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        (x,), keywords = draw(values_in_clusters(options))
+        # Products of weights with values near the least of float64 are refused.
+        x = np.where(np.abs(x) < 2.0**-20, np.zeros_like(x), x)
+        weights = draw(hnp.arrays(np.float64, len(x), elements=st.sampled_from([0.0, 0.25, 1.0, 7.5])))
+        strata = np.array([str(one) in ("0", "2", "a", "doc/3") for one in keywords["clusters"]]).astype(np.int64)
+        return (x,), {
+            **keywords,
+            **{word: of for word, of in (("weights", weights), ("strata", strata)) if word in words},
+        }
+
+    return drawn
+
+
 @st.composite
 def answers(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """0/1 answers, a part of which may not count."""
@@ -171,6 +189,12 @@ LAWS = {
     "estimate in clusters": Law(
         EstimateState, sy.estimate, values_in_clusters, MEANS, OTHER_MEANS, same_as_function=False
     ),
+    **{
+        f"estimate with {' and '.join(words)}": Law(
+            EstimateState, sy.estimate, designed(*words), MEANS, OTHER_MEANS, same_as_function=False
+        )
+        for words in (("weights",), ("strata",), ("weights", "strata"))
+    },
     "confidence sequence of counts": Law(
         CountedAnswers,
         lambda x, **options: confidence_sequence(x, method="beta-binomial", **options),

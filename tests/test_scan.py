@@ -324,7 +324,7 @@ def test_columns_of_frames() -> None:
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a name": (lambda: sy.scan(arrow(), "scor", EstimateState()), "columns: .* got 'scor', .*; did you mean 'score'?"),
-    "an argument": (lambda: sy.scan(arrow(), {"y": "score"}, EstimateState()), "columns: expected one of x, where, clusters; got 'y'"),
+    "an argument": (lambda: sy.scan(arrow(), {"y": "score"}, EstimateState()), "columns: expected one of x, where, clusters, weights, strata; got 'y'"),
     "no column": (lambda: sy.scan(arrow(), {}, EstimateState()), "columns: expected at least one column"),
     "a number": (lambda: sy.scan(arrow(), {"x": 1}, EstimateState()), "columns['x']: expected the name of a column, .* got int 1"),
     "no file": (lambda: sy.scan("nowhere-*.csv", "x", EstimateState()), "source: expected files that exist; got 'nowhere-*.csv'"),

@@ -11,7 +11,7 @@ from ._arrays import codes
 from ._strides import coded, kept, strides
 from .errors import type_error, value_error
 
-__all__ = ["Names", "by_weight", "codes_and_names", "codes_of_all", "taken", "texts"]
+__all__ = ["Names", "by_weight", "codes_and_names", "codes_of_all", "names_of", "taken", "texts"]
 
 Array = NDArray[Any]
 Names = NDArray[np.int64] | list[str]
@@ -30,7 +30,7 @@ def codes_and_names(
     if isinstance(ids, tuple):
         raise type_error(name, "an array or a list of ids", "a tuple")
     numbers, unique = codes_of_all(ids, name, n, keep)
-    return numbers, _names(unique, name)
+    return numbers, names_of(unique, name)
 
 
 def by_weight(
@@ -91,7 +91,7 @@ def texts(unique: Array, name: str) -> list[str]:
     return [str(number) for step in steps for number in whole[step].tolist()]
 
 
-def _names(unique: Array, name: str) -> Names:
+def names_of(unique: Array, name: str) -> Names:
     """Ids as whole numbers or texts, the two kinds that a saved state can store and compare on any machine."""
     kind = unique.dtype.kind
     if kind in "iub" or (kind == "f" and _are_whole(unique)):

@@ -162,14 +162,15 @@ class Selection:
     def rows(self, name: str, *columns: Array, some: bool = True) -> Rows:
         """The rows of one column, or of several columns of one length, that count.
 
-        With ``some`` it is an error if none counts.
+        With ``some`` it is an error if none counts, of all rows or of those of a stratum.
         """
         keep, gone = self.counted(name, *columns, some=some)
         weights = self.weights if keep is None or self.weights is None else self.weights[keep]
         n = len(columns[0])
         several = self.several_of(n, keep)
         clusters = self.clusters_of(n, keep) if several is None else several.clusters
-        return Rows(keep, clusters, self._counts(gone), weights, strata=self.strata_of(n, keep), several=several)
+        strata = self.strata_of(n, keep, some=some)
+        return Rows(keep, clusters, self._counts(gone), weights, strata=strata, several=several)
 
     def counted(self, name: str, *columns: Array, some: bool = True) -> tuple[Mask | None, dict[str, Mask]]:
         """The mask of the rows that count (None: all), and for each reason the mask of the rows that it leaves out.
@@ -185,7 +186,7 @@ class Selection:
         if self.omit:
             keep, gone["nan"] = less(keep, reduce(np.logical_or, map(is_nan, columns)))
         if self.weights is not None:
-            keep, gone["zero weight"] = less(keep, self._without_weight(n, name, keep))
+            keep, gone["zero weight"] = less(keep, self._without_weight(n, name, keep, some=some))
         if self.by is not None:
             keep, gone["no group"] = less(keep, self._without_id("by", self.by, self.nameless, n, keep))
         if self.strata is not None:
@@ -216,11 +217,11 @@ class Selection:
                 keep, _ = less(keep, nameless)
         return keep
 
-    def _without_weight(self, n: int, name: str, keep: Mask | None) -> Mask:
-        """The rows of weight 0 among those that count so far."""
+    def _without_weight(self, n: int, name: str, keep: Mask | None, *, some: bool) -> Mask:
+        """The rows of weight 0 among those that count so far; with ``some`` an error if all of them have it."""
         assert self.weights is not None
         zero = weightless(self.weights, n, name, keep)
-        if zero.any() and zero.sum() == (n if keep is None else np.count_nonzero(keep)):
+        if some and zero.any() and zero.sum() == (n if keep is None else np.count_nonzero(keep)):
             raise value_error("weights", "a row that counts with a weight above 0", "none")
         return zero
 
@@ -238,9 +239,9 @@ class Selection:
             raise value_error(name, "an id for every row", f"none at index {int(np.argmax(lost))}", fix)
         return lost
 
-    def strata_of(self, n: int, keep: Mask | None) -> Strata | None:
+    def strata_of(self, n: int, keep: Mask | None, *, some: bool = True) -> Strata | None:
         """The strata of the rows that count, where there are strata."""
-        return None if self.strata is None else self.strata.strata(n, self.where, keep)
+        return None if self.strata is None else self.strata.strata(n, self.where, keep, some=some)
 
     def several_of(self, n: int, keep: Mask | None) -> Nested | Crossed | None:
         """The clusters of the rows that count, where these are of several levels or kinds."""

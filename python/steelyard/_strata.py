@@ -16,7 +16,10 @@ from ._registries import names
 from ._strides import coded, kept, strides
 from .errors import type_error, value_error
 
-__all__ = ["Average", "Strata", "StratumIds", "nested", "scheme_of", "stratum_ids", "told", "unit_strata"]
+__all__ = [
+    "Average", "Strata", "StratumIds", "at_least_two", "each_counts", "nested", "scheme_of", "stratum_ids", "told",
+    "unit_strata",
+]  # fmt: skip
 
 Average = Literal["micro", "macro"]
 Indices = NDArray[np.int64]
@@ -33,6 +36,8 @@ class Strata(NamedTuple):
     codes: Indices
     ids: Array
     average: str
+    wanted: Indices | None = None
+    """The number of rows of each stratum that ``where`` lets count, where some of them may have no row that counts."""
 
     def name(self, stratum: int) -> str:
         return texts(self.ids[stratum : stratum + 1], "strata")[0]
@@ -78,25 +83,24 @@ class StratumIds(NamedTuple):
     nameless: Mask | None
     average: str
 
-    def strata(self, n: int, where: Mask | None, keep: Mask | None) -> Strata:
+    def strata(self, n: int, where: Mask | None, keep: Mask | None, *, some: bool = True) -> Strata:
         """The strata of the rows ``keep`` (None: all) of ``n`` rows.
 
         A stratum of which ``where`` leaves no row is dropped. One of which another reason leaves no row is an error,
-        since a macro average would silently become another one.
+        since a macro average would silently become another one; without ``some``, ``wanted`` tells of it instead.
         """
         known = None if self.nameless is None else ~self.nameless
         codes, ids = codes_of_all(self.ids, "strata", n, known, blank=NO_STRATUM)
-        if keep is None:
+        if keep is None and some:
             return Strata(codes, ids, self.average)
-        wanted = np.bincount((codes if where is None else kept(codes, where)) - NO_STRATUM, minlength=len(ids) + 1)
-        dense, present = coded(kept(codes, keep))
-        found = Strata(dense, ids[present], self.average)
-        lost = np.setdiff1d(np.flatnonzero(wanted[1:]), present)
-        if lost.size:
-            name = Strata(codes, ids, self.average).name(int(lost[0]))
-            got = f"none of {wanted[1 + lost[0]]} in {name!r}"
-            raise value_error("strata", "a row that counts in every stratum", got, "leave the stratum out with where=")
-        return found
+        wanted = np.bincount((codes if where is None else kept(codes, where)) - NO_STRATUM, minlength=len(ids) + 1)[1:]
+        present = np.flatnonzero(wanted)
+        dense = (np.cumsum(wanted > 0) - 1)[codes if keep is None else kept(codes, keep)]
+        found = Strata(dense, ids[present], self.average, wanted[present].astype(np.int64))
+        if not some:
+            return found
+        each_counts(found)
+        return found._replace(wanted=None)
 
 
 def stratum_ids(strata: Any, average: object) -> StratumIds | None:
@@ -117,13 +121,26 @@ def unit_strata(strata: Strata, clusters: tuple[Indices, int] | None) -> Indices
     Raises where a cluster has rows in two strata, and where a stratum has just one cluster (or row).
     """
     of_units = strata.codes if clusters is None else nested(strata, *clusters)
+    at_least_two(strata, of_units, "row" if clusters is None else "cluster")
+    return of_units
+
+
+def at_least_two(strata: Strata, of_units: Indices, unit: str) -> None:
+    """Refuse a stratum of just one of the units, which lie in the strata ``of_units``."""
     few = np.flatnonzero(np.bincount(of_units, minlength=len(strata.ids)) < 2)
     if few.size:
-        unit, name = "row" if clusters is None else "cluster", strata.name(int(few[0]))
         fix = "merge it with another stratum, or leave it out with where="
-        got = f"one in {name!r}, which has no variance"
+        got = f"one in {strata.name(int(few[0]))!r}, which has no variance"
         raise value_error("strata", f"at least two {unit}s in every stratum", got, fix)
-    return of_units
+
+
+def each_counts(strata: Strata) -> None:
+    """Refuse a stratum of which ``where`` leaves rows that none of its codes tells of, since they do not count."""
+    assert strata.wanted is not None
+    lost = np.flatnonzero(np.bincount(strata.codes, minlength=len(strata.ids)) == 0)
+    if lost.size:
+        got = f"none of {strata.wanted[lost[0]]} in {strata.name(int(lost[0]))!r}"
+        raise value_error("strata", "a row that counts in every stratum", got, "leave the stratum out with where=")
 
 
 def told(strata: Strata | None, clusters: tuple[Indices, int] | None) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def table() -> pd.DataFrame:
         "user": rng.integers(0, 40, N),
         "lang": [("de", "en", "fr")[i] for i in rng.integers(0, 3, N)],
         "counted": rng.random(N) < 0.9,
+        "site": (sites := rng.integers(0, 90, N)),
+        "land": [("north", "south")[i % 2] for i in sites],
     })  # fmt: skip
 
 
@@ -46,6 +48,17 @@ CALLS: dict[str, tuple[str, tuple[str, ...], dict[str, Any], Any]] = {
     "shares by group": (
         "estimate", ("right",), {"by": "lang", "where": "counted"},
         sy.estimate(TABLE.right, by=TABLE.lang, where=TABLE.counted),
+    ),
+    "weighted mean in strata": (
+        "estimate", ("right",),
+        {"clusters": "site", "weights": "bytes", "strata": "land", "average": "macro", "where": "counted"},
+        EstimateState(average="macro").update(
+            TABLE.right, clusters=TABLE.site, weights=TABLE["bytes"], strata=TABLE.land, where=TABLE.counted
+        ).compute(),
+    ),
+    "slope with weights": (
+        "estimate", (("score", "before"),), {"statistic": "slope", "clusters": "doc", "weights": "p"},
+        EstimateState("slope").update((TABLE.score, TABLE.before), clusters=TABLE.doc, weights=TABLE.p).compute(),
     ),
     "ratio": (
         "estimate", (("nll", "p"),), {"statistic": "ratio", "clusters": "doc", "where": "counted"},

@@ -15,6 +15,7 @@ from dask.delayed import Delayed
 from .._engines import answer_of, job_of, states_of
 from .._options import Alternative, NanPolicy
 from .._state import State
+from .._strata import Average
 from ..calibration import ReliabilityState
 from ..errors import value_error
 from ..tokens import PerplexityState
@@ -84,17 +85,20 @@ def estimate(
     statistic: str = "mean",
     where: Any = None,
     clusters: Any = None,
+    weights: Any = None,
+    strata: Any = None,
     by: Any = None,
     method: str | None = None,
+    average: Average = "micro",
     nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
 ) -> Delayed:
     """Estimate a mean, or another statistic of sums, over all partitions, lazily.
 
-    It is ``EstimateState(statistic, ...).update(x, where=, clusters=).compute()`` of the whole column, bit for bit: for
-    means of 0/1 values without clusters also :func:`steelyard.estimate` bit for bit, and otherwise up to the rounding
-    of the sums there.
+    It is ``EstimateState(statistic, ...).update(x, where=, clusters=, weights=, strata=).compute()`` of the whole
+    column, bit for bit: for means of 0/1 values without clusters also :func:`steelyard.estimate` bit for bit, and
+    otherwise up to the rounding of the sums there. ``weights`` and ``strata`` need ``clusters``.
 
     Parameters
     ----------
@@ -106,9 +110,9 @@ def estimate(
         The column of the values, beside a DataFrame; by position.
     statistic : str, default "mean"
         As in :class:`steelyard.uncertainty.EstimateState`; one of several columns takes a tuple of them as ``x``.
-    where, clusters, by
+    where, clusters, weights, strata, by
         As in :func:`steelyard.estimate`.
-    method, nan_policy, confidence_level, alternative
+    method, average, nan_policy, confidence_level, alternative
         As in :func:`steelyard.estimate`.
 
     Returns
@@ -130,9 +134,10 @@ def estimate(
     0.75 [0.41, 0.93] (95 %, Wilson, n = 8)
     """
     state = EstimateState(
-        statistic, method=method, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
-    )
-    given = {"x": first_of(source, x, "x"), "where": where, "clusters": clusters}
+        statistic, method=method, average=average, nan_policy=nan_policy, confidence_level=confidence_level,
+        alternative=alternative,
+    )  # fmt: skip
+    given = {"x": first_of(source, x, "x"), "where": where, "clusters": clusters, "weights": weights, "strata": strata}
     return _answer(source, state, by, given)
 
 

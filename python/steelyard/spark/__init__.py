@@ -14,6 +14,7 @@ from .._engines import answer_of, job_of, states_of
 from .._estimate import Estimate
 from .._options import Alternative, NanPolicy, whole
 from .._state import State
+from .._strata import Average
 from ..calibration import Reliability, ReliabilityState
 from ..errors import value_error
 from ..tokens import PerplexityState
@@ -83,8 +84,11 @@ def estimate(
     statistic: str = "mean",
     where: str | None = None,
     clusters: str | None = None,
+    weights: str | None = None,
+    strata: str | None = None,
     by: str | None = None,
     method: str | None = None,
+    average: Average = "micro",
     nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
@@ -92,9 +96,9 @@ def estimate(
 ) -> Estimate:
     """Estimate a mean, or another statistic of sums, over all partitions.
 
-    It is ``EstimateState(statistic, ...).update(x, where=, clusters=).compute()`` of the whole column, bit for bit: for
-    means of 0/1 values without clusters also :func:`steelyard.estimate` bit for bit, and otherwise up to the rounding
-    of the sums there.
+    It is ``EstimateState(statistic, ...).update(x, where=, clusters=, weights=, strata=).compute()`` of the whole
+    column, bit for bit: for means of 0/1 values without clusters also :func:`steelyard.estimate` bit for bit, and
+    otherwise up to the rounding of the sums there. ``weights`` and ``strata`` need ``clusters``.
 
     Parameters
     ----------
@@ -104,9 +108,9 @@ def estimate(
         The column of the values; by position.
     statistic : str, default "mean"
         As in :class:`steelyard.uncertainty.EstimateState`; one of several columns takes a tuple of them as ``x``.
-    where, clusters, by : str, optional
+    where, clusters, weights, strata, by : str, optional
         Columns as in :func:`steelyard.estimate`. ``by`` does what ``groupBy`` does: an answer for each group.
-    method, nan_policy, confidence_level, alternative
+    method, average, nan_policy, confidence_level, alternative
         As in :func:`steelyard.estimate`.
     depth
         As in :func:`scan`.
@@ -127,9 +131,10 @@ def estimate(
     0.67 [0.16, 0.96] (95 %, clustered Wilson, n = 6, 4 clusters)
     """
     state = EstimateState(
-        statistic, method=method, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
-    )
-    given = {"x": x, "where": where, "clusters": clusters}
+        statistic, method=method, average=average, nan_policy=nan_policy, confidence_level=confidence_level,
+        alternative=alternative,
+    )  # fmt: skip
+    given = {"x": x, "where": where, "clusters": clusters, "weights": weights, "strata": strata}
     found: Estimate = _answer(source, state, by, depth, given)
     return found
 

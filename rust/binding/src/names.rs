@@ -9,10 +9,15 @@ use steelyard_kernels::clusters::{LONGEST_TEXT, Names};
 
 /// The texts of a list of names; `None` where the names are an array, or where there are none.
 pub fn texts(names: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<String>>> {
+    texts_of("clusters", names)
+}
+
+/// As [`texts`], of the names that `argument` gives.
+pub fn texts_of(argument: &str, names: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<String>>> {
     let texts = names.filter(|names| !names.is_instance_of::<PyUntypedArray>());
     let texts = texts.map(listed::<String>).transpose()?;
     if texts.iter().flatten().any(|text| text.len() > LONGEST_TEXT) {
-        return Err(value_error(format!("clusters: expected ids of at most {LONGEST_TEXT} bytes")));
+        return Err(value_error(format!("{argument}: expected ids of at most {LONGEST_TEXT} bytes")));
     }
     Ok(texts)
 }

@@ -10,6 +10,7 @@
 pub mod mutate;
 
 use steelyard_kernels::calibration::{self, BinTotals, Limits};
+use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::optim::NormTotals;
@@ -172,14 +173,17 @@ pub fn sequence(data: &[u8]) {
     });
 }
 
-/// An `EstimateState` of a statistic other than the mean.
+/// An `EstimateState` of a statistic other than the mean, or of rows with weights or strata.
 pub fn statistic(data: &[u8]) {
-    each_state(data, 1, |totals: &SumsTotals| {
+    each_state(data, 2, |totals: &SumsTotals| {
         if totals.size().0 == 0 {
             return;
         }
-        for confidence in LEVELS {
-            let Ok((found, _)) = totals.closed(confidence, &mut go).unwrap() else { return };
+        let ((rows, _), effective) = (totals.size(), totals.effective());
+        assert!(effective.is_nan() || effective > 0.0 && effective <= rows as f64 * (1.0 + 1e-12), "{effective}");
+        assert!(totals.mean_sums(0.5, &mut go).is_ok());
+        for (confidence, average) in LEVELS.into_iter().zip([Average::Micro, Average::Macro, Average::Micro]) {
+            let Ok((found, _)) = totals.closed(average, confidence, &mut go).unwrap() else { return };
             let (low, high) = (found.interval.low, found.interval.high);
             assert!(!(low > high) || confidence.alternative != Alternative::TwoSided, "{found:?}");
         }

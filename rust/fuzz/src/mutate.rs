@@ -13,6 +13,7 @@ use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::sequence::SequenceTotals;
 use steelyard_kernels::uncertainty::smooth::Formula;
 use steelyard_kernels::uncertainty::totals::boot_state::{Asked, BootTotals};
+use steelyard_kernels::uncertainty::totals::design::{RowDesign, RowStrata};
 use steelyard_kernels::uncertainty::totals::quantile_state::QuantileCounts;
 use steelyard_kernels::uncertainty::totals::sums_state::SumsTotals;
 use steelyard_kernels::uncertainty::totals::units::UnitIds;
@@ -162,7 +163,25 @@ fn statistic_seeds() -> Vec<Vec<u8>> {
     let clusters = Some((&[0, 1, 0][..], Names::Numbers(&[-3, 8])));
     let empty = SumsTotals::new(FORMULAS[0]).to_bytes(b"{}", &mut |_| true).unwrap().unwrap();
     let made = FORMULAS.iter().flat_map(|&formula| [body(formula, None), body(formula, clusters)]);
-    made.chain([crate::body(&empty)]).collect()
+    let designed = FORMULAS.iter().flat_map(|&formula| [[true, false], [false, true], [true, true]].map(|of| {
+        designed_seed(formula, of)
+    }));
+    made.chain(designed).chain([crate::body(&empty)]).collect()
+}
+
+/// A state of rows with weights, with strata or with both.
+fn designed_seed(formula: Formula, [weighted, stratified]: [bool; 2]) -> Vec<u8> {
+    let names = ["a".to_string(), "b".to_string()];
+    let strata = RowStrata { of_clusters: &[0, 1], names: Names::Texts(&names), rows: &[3, 1] };
+    let design = RowDesign {
+        weights: weighted.then_some(&[0.5, 3.0, 1e-3][..]),
+        strata: stratified.then_some(strata),
+        weightless: u64::from(weighted),
+        unstratified: 2 * u64::from(stratified),
+    };
+    let clusters = Some((&[0, 1, 0][..], Names::Numbers(&[-3, 8])));
+    let state = SumsTotals::of_design(formula, &columns(formula), clusters, &design, [1, 2], &mut |_| true);
+    crate::body(&state.unwrap().unwrap().to_bytes(b"{}", &mut |_| true).unwrap().unwrap())
 }
 
 fn bootstrap_seeds() -> Vec<Vec<u8>> {

@@ -81,7 +81,8 @@ fn differ(
         return Err(NoEstimate::Infinite.into());
     }
     let linear = prepared.linear_in(statistic, strata, &mut *progress)?;
-    if n > 1 && !linear.variance(strata, weights, confidence, progress)?.0.unspread {
+    if n > 1 && !linear.variance(strata, weights.map(|of| of.len() as f64), confidence, progress)?.0.unspread
+    {
         return Ok(());
     }
     Err(match design {

@@ -84,18 +84,20 @@ fn closed_or_ended(
     let prepared = prepare(statistic, columns, weights, design, &mut *progress)?;
     let kish = weights.map_or(Ok(f64::NAN), |weights| effective_weights(weights, &mut *progress))?;
     let rows = matches!(design, Design::Rows);
-    concluded(statistic, &prepared, Known { rows, weights, kish, strata }, confidence, progress)
+    let weighted = weights.map(|weights| weights.len() as f64);
+    concluded(statistic, &prepared, Known { rows, weighted, kish, strata }, confidence, progress)
 }
 
 /// What is known about the units, apart from their sums.
 #[derive(Clone, Copy)]
-struct Known<'a> {
+pub(in crate::uncertainty) struct Known<'a> {
     /// Whether they are rows.
-    rows: bool,
-    weights: Option<&'a [f64]>,
+    pub rows: bool,
+    /// The number of rows, where these have weights.
+    pub weighted: Option<f64>,
     /// The effective number of weighted rows; NaN without weights.
-    kish: f64,
-    strata: Option<Strata<'a>>,
+    pub kish: f64,
+    pub strata: Option<Strata<'a>>,
 }
 
 fn concluded(
@@ -105,25 +107,25 @@ fn concluded(
     confidence: Confidence,
     progress: Progress<'_>,
 ) -> Result<Closed, Ended> {
-    let Known { rows, weights, kish, strata } = known;
+    let Known { rows, weighted, kish, strata } = known;
     if prepared.value.is_infinite() {
         return Ok(Closed { n_effective: kish, ..Closed::without_interval(prepared.value) });
     }
-    if statistic.answers() && rows && weights.is_none() && strata.is_none() {
+    if statistic.answers() && rows && weighted.is_none() && strata.is_none() {
         return Ok(plain(statistic, &prepared.totals, prepared.value, confidence));
     }
     let linear = prepared.linear_in(statistic, strata, &mut *progress)?;
-    let (found, still) = linear.variance(strata, weights, confidence, &mut *progress)?;
+    let (found, still) = linear.variance(strata, weighted, confidence, &mut *progress)?;
     let Clustered { df, standard_error: error, unspread, .. } = found;
     if !df.is_finite() {
         return Ok(Closed { n_effective: kish, ..Closed::without_interval(linear.value) });
     }
-    let rows = match (statistic.answers(), strata, weights) {
+    let rows = match (statistic.answers(), strata, weighted) {
         (true, None, None) => linear.size,
-        (true, None, Some(weights)) => weights.len() as f64,
+        (true, None, Some(rows)) => rows,
         (true, Some(_), _) | (false, _, _) => f64::INFINITY,
     };
-    let units = linear.units(strata, weights.is_some(), &mut *progress)?;
+    let units = linear.units(strata, weighted.is_some(), &mut *progress)?;
     let of = Linearised { value: linear.value, error, df, unspread, units, size: linear.size, rows };
     let found = of.closed(statistic, &prepared.totals, confidence)?;
     let n_effective = if found.n_effective.is_nan() { kish } else { found.n_effective };
@@ -170,7 +172,7 @@ impl Linearised {
 #[derive(Clone, Copy)]
 pub(in crate::uncertainty) enum Gathered<'a> {
     /// The sums of each cluster, and the rows of the largest one.
-    Units { units: &'a [Vec<f64>], most: u64 },
+    Units { units: &'a [Vec<f64>], most: u64, known: Known<'a> },
     /// Rows that count alike.
     Rows(GatheredRows<'a>),
 }
@@ -199,7 +201,7 @@ pub(in crate::uncertainty) fn closed_of(
     progress: Progress<'_>,
 ) -> Result<Closed, Ended> {
     match gathered {
-        Gathered::Units { units, most } => {
+        Gathered::Units { units, most, known } => {
             let stride = stride(statistic.width());
             let mut sums = memory::filled(units.len() * stride, 0.0)?;
             for (to, unit) in sums.chunks_mut(stride).zip(units) {
@@ -207,7 +209,6 @@ pub(in crate::uncertainty) fn closed_of(
             }
             let units = UnitSums { sums, stride, count: units.len(), largest: most as f64 };
             let prepared = prepared(statistic, units, &mut *progress)?;
-            let known = Known { rows: false, weights: None, kish: f64::NAN, strata: None };
             concluded(statistic, &prepared, known, confidence, progress)
         }
         Gathered::Rows(rows) => of_rows(statistic, &rows, confidence),
@@ -474,21 +475,21 @@ impl Linear {
         Ok(self.variance(None, None, confidence, progress)?.0.unspread)
     }
 
-    /// The standard error and degrees of freedom, and the number of strata without spread.
+    /// The standard error and degrees of freedom, and the number of strata without spread. `weighted` is the number of
+    /// rows, where these have weights.
     pub fn variance(
         &self,
         strata: Option<Strata<'_>>,
-        weights: Option<&[f64]>,
+        weighted: Option<f64>,
         confidence: Confidence,
         progress: Progress<'_>,
     ) -> Result<(Clustered, usize), Ended> {
         let Linear { sums, sizes, noise, .. } = self;
         let Some(Strata { codes, count, average }) = strata else {
-            let weighted = weights.map(|weights| weights.len() as f64);
             let facts = SumFacts { noise: *noise, range: Range::Unknown, weighted };
             return Ok((cluster::ratio(sums, sizes, self.value, facts, confidence, progress)?, 0));
         };
-        let (range, weighted) = (Range::Unknown, weights.is_some());
+        let (range, weighted) = (Range::Unknown, weighted.is_some());
         let facts = StrataFacts { noise: *noise, range, width: 0.0, weighted };
         let units = Units { sums, sizes, strata: codes, count };
         let found = stratified(units, average, self.value, Form::Student, facts, confidence, progress)?;

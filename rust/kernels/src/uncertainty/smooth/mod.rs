@@ -22,7 +22,7 @@ mod width;
 pub use abc::{Abc, abc};
 pub use boot::{bootstrap, bootstrap_each};
 pub use closed::{Closed, Strata, closed};
-pub(super) use closed::{Gathered, GatheredRows, closed_of, value_of};
+pub(super) use closed::{Gathered, GatheredRows, Known, closed_of, value_of};
 pub use designed::{Plan, designed, influences};
 pub(super) use formula::in_domains;
 pub use formula::{Formula, statistic};

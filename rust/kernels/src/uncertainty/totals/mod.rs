@@ -7,6 +7,8 @@
 mod boot_bytes;
 pub mod boot_state;
 mod by_cluster;
+pub mod design;
+mod design_bytes;
 pub(in crate::uncertainty) mod facts;
 mod few;
 pub mod histogram;
@@ -21,9 +23,10 @@ pub mod sums_state;
 pub mod units;
 
 use super::no_estimate::NoEstimate;
+use crate::clusters::Id;
 
 /// Why a batch or another state is refused; none of its rows has been added.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Refused {
     /// The statistic does not take these rows.
     Rows(NoEstimate),
@@ -31,6 +34,18 @@ pub enum Refused {
     Code(usize),
     /// One of the two has clusters and the other has none.
     MixedClusters,
+    /// One of the two has weights and the other has none.
+    MixedWeights,
+    /// One of the two has strata and the other has none.
+    MixedStrata,
+    /// There are weights or strata (holds which) and no clusters.
+    NoClusters(&'static str),
+    /// A weight is not above 0, or there is none for each row.
+    Weights,
+    /// A stratum has no name or no rows (holds its code), or a cluster has none.
+    Stratum(usize),
+    /// A cluster has rows in two strata; holds its name and theirs.
+    TwoStrata(Box<[Id; 3]>),
     /// More than 2^64 rows.
     TooMany,
     /// Rows differ in size, so that the interval needs the sums of each.

@@ -46,7 +46,8 @@ impl Products {
         })
     }
 
-    /// Computes the products of `rows` rows from `start` on, which must be finite.
+    /// Computes the products of `rows` rows from `start` on, which must be finite. Where rows have weights these are the
+    /// last of the columns.
     pub fn fill(
         &mut self,
         statistic: &dyn Sums,
@@ -64,6 +65,9 @@ impl Products {
                 .collect();
             let parts = &mut self.parts[..rows * recipe.parts()];
             statistic.parts(&blocks, parts);
+            if let (Some(part), Some(weights)) = (recipe.weight(), blocks.last()) {
+                parts[part * rows..].copy_from_slice(weights);
+            }
             let mut at = 0;
             let (mut finite, mut small) = (true, true);
             for powers in recipe.products() {

@@ -16,6 +16,8 @@ pub struct Recipe {
     shape: Shape,
     /// The products in the order of their sums; the first is 1, whose sum is the number of rows.
     products: Vec<Powers>,
+    /// Whether the last part of a row is its weight.
+    weighted: bool,
 }
 
 /// A number as an unevaluated sum of two, and a small whole number that multiplies it.
@@ -46,7 +48,23 @@ impl Recipe {
     pub fn of(statistic: &dyn Sums) -> Recipe {
         let shape = statistic.shape();
         let all = shape.terms.iter().flat_map(|term| expanded(term, shape.parts, None));
-        Recipe { products: ordered(all, shape.parts), shape: shape.clone() }
+        Recipe { products: ordered(all, shape.parts), shape: shape.clone(), weighted: false }
+    }
+
+    /// The products that the terms of weighted rows are made of: the weight is one part more, a factor of every product
+    /// but the first, and the second product alone.
+    pub fn weighted(statistic: &dyn Sums) -> Recipe {
+        let mut shape = statistic.shape();
+        let part = shape.parts;
+        shape.parts += 1;
+        let weight = Factor { part, power: 1, centre: Centre::Nowhere, other: part };
+        for term in &mut shape.terms {
+            term.push(weight);
+        }
+        let alone = [weight];
+        let terms = shape.terms.iter().map(|term| &term[..]).chain([&alone[..]]);
+        let all = terms.flat_map(|term| expanded(term, shape.parts, None));
+        Recipe { products: ordered(all, shape.parts), shape: shape.clone(), weighted: true }
     }
 
     /// The products that the terms are made of, and those of any two of them.
@@ -59,7 +77,7 @@ impl Recipe {
                 all.extend(expanded(&[&first[..], &second[..]].concat(), shape.parts, None));
             }
         }
-        Recipe { products: ordered(all.into_iter(), shape.parts), shape }
+        Recipe { products: ordered(all.into_iter(), shape.parts), shape, weighted: false }
     }
 
     /// The products, in the order of their sums.
@@ -70,6 +88,11 @@ impl Recipe {
     /// The number of parts of a row.
     pub fn parts(&self) -> usize {
         self.shape.parts
+    }
+
+    /// The part that is the weight of a row, if rows have weights.
+    pub fn weight(&self) -> Option<usize> {
+        self.weighted.then(|| self.shape.parts - 1)
     }
 
     /// The sums of the terms about their centres, each rounded once, from those of the products.
@@ -119,9 +142,10 @@ impl Recipe {
         found.clear().map(|sum| scalar(|| sum / near / near))
     }
 
-    /// The largest number of factors of a product.
+    /// The largest number of factors of a product, apart from the weight.
     pub fn degree(&self) -> u32 {
-        let of = |powers: &Powers| powers.iter().map(|&power| u32::from(power)).sum();
+        let own = self.weight().unwrap_or(self.shape.parts);
+        let of = |powers: &Powers| powers[..own].iter().map(|&power| u32::from(power)).sum();
         self.products.iter().map(of).max().unwrap_or(0)
     }
 
@@ -131,7 +155,7 @@ impl Recipe {
         let told = |factor: &Factor| factor.centre != Centre::Nowhere;
         self.shape.terms.iter().any(|term| {
             // Such a sum is one of numbers of at least 0; others may be small because their numbers have both signs.
-            let even = term.iter().all(|factor| factor.power % 2 == 0);
+            let even = term.iter().all(|factor| factor.power % 2 == 0 || Some(factor.part) == self.weight());
             even && term.iter().any(told) && {
                 let mut found = Cancelling::default();
                 self.add(&mut found, term, frames, sums, [1.0, 0.0]);

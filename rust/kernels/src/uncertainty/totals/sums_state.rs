@@ -2,9 +2,13 @@
 
 use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::paired::Wide;
-use super::super::smooth::{Closed, Formula, Frame, Gathered, GatheredRows, closed_of, in_domains};
+use super::super::smooth::{
+    Closed, Formula, Frame, Gathered, GatheredRows, Known, Strata, Sums, closed_of, in_domains,
+};
+use super::super::statistic::Name;
 use super::boot_state::{sums_of, together, unframed};
 use super::by_cluster::{ByCluster, bare_terms, terms};
+use super::design::{Kept, RowDesign, moments_of, shared};
 use super::facts::Facts;
 use super::few::OwnSums;
 use super::recipe::Recipe;
@@ -13,16 +17,20 @@ use crate::clusters::{Id, Keyed, Names, Shards};
 use crate::exact::{Packed, Sum};
 use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::Confidence;
+use crate::intervals::cluster::ClusterSums;
 use crate::intervals::moments::Moments;
 use crate::intervals::spread::STEPS;
+use crate::intervals::strata::Average;
 use crate::memory::{self, NoMemory};
 use crate::simd::scalar;
 use crate::state::State;
 use crate::state::bytes::{BytesError, Kind};
+use std::sync::Arc;
 
-/// The sums of a cluster; the first is its number of rows.
+/// The sums of a cluster, of which the first is its number of rows and with weights the second the sum of these; and its
+/// stratum, where there are some.
 #[derive(Clone, Debug)]
-pub(super) struct Named(pub Id, pub OwnSums);
+pub(super) struct Named(pub Id, pub OwnSums, pub Option<Arc<Id>>);
 
 impl Keyed for Named {
     type Key = Id;
@@ -30,6 +38,9 @@ impl Keyed for Named {
         &self.0
     }
     fn join(&mut self, other: &Self) -> bool {
+        if self.2 != other.2 {
+            return false;
+        }
         self.1 = OwnSums::of(self.1.len(), |k| self.1[k].plus::<{ Sum::PLACES }, -1074>(&other.1[k]));
         true
     }
@@ -46,6 +57,8 @@ pub struct SumsTotals {
     /// The sums over all rows: of the products that the terms are made of and, without clusters, of those of any two.
     pub(super) sums: Vec<Packed>,
     pub(super) named: Shards<Named>,
+    /// What is kept of weights and strata.
+    pub(super) kept: Kept,
     /// The number of rows that the caller excluded.
     pub excluded: u64,
     /// The number of rows that were left out for a NaN.
@@ -65,6 +78,7 @@ impl SumsTotals {
             columns: vec![Facts::default(); formula.columns().len()],
             sums: Vec::new(),
             named: Shards::default(),
+            kept: Kept::default(),
             excluded: 0,
             nan: 0,
         }
@@ -93,45 +107,164 @@ impl SumsTotals {
         left_out: [u64; 2],
         progress: Progress<'_>,
     ) -> Result<Result<SumsTotals, Refused>, Stopped> {
-        Ok(match answer(of_rows(formula, columns, clusters, left_out, progress))? {
+        SumsTotals::of_design(formula, columns, clusters, &RowDesign::default(), left_out, progress)
+    }
+
+    /// As [`SumsTotals::of_rows`], of rows with weights or strata.
+    pub fn of_design(
+        formula: Formula,
+        columns: &[&dyn Wide],
+        clusters: Clusters<'_>,
+        design: &RowDesign<'_>,
+        left_out: [u64; 2],
+        progress: Progress<'_>,
+    ) -> Result<Result<SumsTotals, Refused>, Stopped> {
+        Ok(match answer(of_rows(formula, columns, clusters, design, left_out, progress))? {
             Ok(made) => made,
             Err(refused) => Err(refused.into()),
         })
     }
 
-    /// The statistic with its interval, and the kind of the interval in words.
+    /// Whether rows have weights, and whether clusters lie in strata.
+    pub fn design(&self) -> (bool, bool) {
+        (self.kept.has_weights(), self.kept.stratified == Some(true))
+    }
+
+    /// The number of rows that were left out for a weight of 0, and because they have no stratum.
+    pub fn undesigned(&self) -> (u64, u64) {
+        (self.kept.weightless, self.kept.unstratified)
+    }
+
+    /// Kish's effective number of rows; NaN without weights.
+    pub fn effective(&self) -> f64 {
+        self.sums.get(1).filter(|_| self.kept.has_weights()).map_or(f64::NAN, |sum| self.kept.effective(sum))
+    }
+
+    /// The name of each stratum and the number of its rows that the callers did not exclude.
+    pub fn strata(&self) -> Result<(Vec<String>, Vec<i64>), NoMemory> {
+        let name = |id: &Id| match id {
+            Id::Number(number) => number.to_string(),
+            Id::Text(text) => text.to_string(),
+        };
+        Ok((
+            memory::gathered(self.kept.strata.iter().map(|stratum| name(&stratum.0)))?,
+            memory::gathered(self.kept.strata.iter().map(|stratum| stratum.1.cast_signed()))?,
+        ))
+    }
+
+    /// The stratum of each cluster, in the order of the clusters' names, as a position among the strata; empty without
+    /// strata.
+    pub fn strata_of_clusters(&self) -> Result<Vec<i64>, NoMemory> {
+        if !self.design().1 {
+            return Ok(Vec::new());
+        }
+        let names = self.kept.names()?;
+        let place = |named: &Named| {
+            let stratum = named.2.as_deref()?;
+            names.binary_search(&stratum).ok().map(|place| place as i64)
+        };
+        memory::gathered(self.named.iter().map(|named| place(named).unwrap_or(-1)))
+    }
+
+    /// The moments of a column of all rows, without its sum of squares.
+    pub fn moments(&self, column: usize) -> Moments {
+        self.columns[column].moments(self.n)
+    }
+
+    /// For a mean, the sums of `w (x - shift)` and of w of each cluster, in the order of their names. All are multiplied by
+    /// one power of two, which cancels; without weights w is 1. `None` for another statistic.
+    pub fn mean_sums(&self, shift: f64, progress: Progress<'_>) -> Result<Option<ClusterSums>, Stopped> {
+        let Ok(statistic) = unframed(self.formula) else { return Ok(None) };
+        if self.formula != Formula::One(Name::Mean) {
+            return Ok(None);
+        }
+        let recipe = self.recipe(&*statistic);
+        let mut frames = self.frames(&*statistic)?;
+        frames[0] = Frame { centre: shift, scale: 1.0 };
+        let moved = self.moved(&recipe, &frames, progress)?;
+        Ok(Some(ClusterSums {
+            sums: memory::collected(moved.iter().map(|terms| terms[1]))?,
+            sizes: memory::collected(moved.iter().map(|terms| terms[0]))?,
+        }))
+    }
+
+    /// Why the sums of weighted rows are not known well, if they are not.
+    pub fn faint(&self) -> Option<NoEstimate> {
+        let statistic = unframed(self.formula).ok().filter(|_| self.kept.has_weights())?;
+        let moments: Vec<Moments> = self.columns.iter().map(|facts| facts.moments(self.n)).collect();
+        self.kept.faint(&self.recipe(&*statistic), &moments).err()
+    }
+
+    /// The recipe of the sums of clusters.
+    pub(super) fn recipe(&self, statistic: &dyn Sums) -> Recipe {
+        recipe_of(statistic, self.kept.has_weights())
+    }
+
+    /// The frames of the parts of a statistic, and of the weight.
+    pub(super) fn frames(&self, statistic: &dyn Sums) -> Result<Vec<Frame>, NoMemory> {
+        let mut frames = statistic.frames();
+        if self.kept.has_weights() {
+            memory::push(&mut frames, self.kept.frame(statistic.degree()))?;
+        }
+        Ok(frames)
+    }
+
+    /// The sums of the terms of each cluster about their centres.
+    fn moved(
+        &self,
+        recipe: &Recipe,
+        frames: &[Frame],
+        progress: Progress<'_>,
+    ) -> Result<Vec<Vec<f64>>, Stopped> {
+        let clusters: Vec<&Named> = memory::gathered(self.named.iter())?;
+        let each = 256;
+        let parts = map_chunks(chunks(clusters.len(), each), clusters.len() * 1024, progress, |index| {
+            let within = &clusters[chunk(index, clusters.len(), each)];
+            memory::collected(within.iter().map(|named| recipe.moved(frames, &named.1)))
+        })?;
+        Ok(memory::joined(parts)?)
+    }
+
+    /// The statistic with its interval, and the kind of the interval in words. `average` is how strata become one
+    /// statistic.
     ///
     /// # Errors
     /// Where there is no statistic of all rows.
     pub fn closed(
         &self,
+        average: Average,
         confidence: Confidence,
         progress: Progress<'_>,
     ) -> Result<Result<(Closed, &'static str), NoEstimate>, Stopped> {
-        answer(self.closed_or_ended(confidence, progress))
+        answer(self.closed_or_ended(average, confidence, progress))
     }
 
     fn closed_or_ended(
         &self,
+        average: Average,
         confidence: Confidence,
         progress: Progress<'_>,
     ) -> Result<(Closed, &'static str), Ended> {
         let moments: Vec<Moments> = self.columns.iter().map(|facts| facts.moments(self.n)).collect();
         let statistic = self.formula.sums(&moments)?;
-        let frames = statistic.frames();
+        let frames = self.frames(&*statistic)?;
         let found = if self.clustered() {
-            let recipe = Recipe::of(&*statistic);
+            let recipe = self.recipe(&*statistic);
+            if self.kept.has_weights() {
+                self.kept.faint(&recipe, &moments)?;
+            }
             clear(&recipe, &frames, &self.sums, &moments)?;
-            let clusters: Vec<&Named> = memory::gathered(self.named.iter())?;
-            let each = 256;
-            let parts =
-                map_chunks(chunks(clusters.len(), each), clusters.len() * 1024, &mut *progress, |index| {
-                    let within = &clusters[chunk(index, clusters.len(), each)];
-                    memory::collected(within.iter().map(|named| recipe.moved(&frames, &named.1)))
-                })?;
-            let most = clusters.iter().map(|named| rows_of(&named.1)).max().unwrap_or(0);
-            let units = memory::joined(parts)?;
-            closed_of(&*statistic, Gathered::Units { units: &units, most }, confidence, progress)?
+            let units = self.moved(&recipe, &frames, &mut *progress)?;
+            let most = self.named.iter().map(|named| rows_of(&named.1)).max().unwrap_or(0);
+            let (codes, (weighted, stratified)) = (self.strata_of_clusters()?, self.design());
+            let strata = Strata { codes: &codes, count: self.kept.strata.len(), average };
+            let known = Known {
+                rows: false,
+                weighted: weighted.then_some(self.n as f64),
+                kish: self.effective(),
+                strata: stratified.then_some(strata),
+            };
+            closed_of(&*statistic, Gathered::Units { units: &units, most, known }, confidence, progress)?
         } else {
             let recipe = Recipe::of_pairs(&*statistic);
             let (totals, squares) = (recipe.moved(&frames, &self.sums), recipe.squares(&frames, &self.sums));
@@ -197,6 +330,27 @@ fn blurred(columns: &[Moments]) -> NoEstimate {
     NoEstimate::Blurred { column, low: columns[column].min, high: columns[column].max }
 }
 
+/// The recipe of the sums of clusters.
+pub(super) fn recipe_of(statistic: &dyn Sums, weighted: bool) -> Recipe {
+    if weighted { Recipe::weighted(statistic) } else { Recipe::of(statistic) }
+}
+
+/// Why two lists of clusters are not merged: one of them has rows in two strata.
+fn in_two_strata(these: &Shards<Named>, those: &Shards<Named>) -> Refused {
+    let mut others = those.iter().peekable();
+    for one in these.iter() {
+        while others.next_if(|other| other.0 < one.0).is_some() {}
+        if let Some(other) = others.next_if(|other| other.0 == one.0)
+            && let (Some(here), Some(there)) = (one.2.as_deref(), other.2.as_deref())
+            && here != there
+        {
+            let (first, second) = if here < there { (here, there) } else { (there, here) };
+            return Refused::TwoStrata(Box::new([one.0.clone(), first.clone(), second.clone()]));
+        }
+    }
+    Refused::TooMany
+}
+
 /// The number of rows of a cluster.
 pub(super) fn rows_of(sums: &[Packed]) -> u64 {
     sums[0].wide::<{ Sum::PLACES }, -1074>().value() as u64
@@ -206,11 +360,23 @@ fn of_rows(
     formula: Formula,
     columns: &[&dyn Wide],
     clusters: Clusters<'_>,
+    design: &RowDesign<'_>,
     [excluded, nan]: [u64; 2],
     progress: Progress<'_>,
 ) -> Result<Result<SumsTotals, Refused>, Ended> {
-    let empty = SumsTotals { excluded, nan, ..SumsTotals::new(formula) };
     let n = columns[0].len();
+    let weights = match design.weights {
+        Some(weights) if n > 0 => Some(moments_of(weights, columns.len(), &mut *progress)?),
+        Some(_) | None => None,
+    };
+    if weights.is_some_and(|of| scalar(|| of.min <= 0.0)) || design.weights.is_some_and(|of| of.len() != n) {
+        return Ok(Err(Refused::Weights));
+    }
+    let kept = match Kept::of(design, weights.as_ref(), n as u64, &mut *progress)? {
+        Ok(kept) => kept,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let empty = SumsTotals { kept, excluded, nan, ..SumsTotals::new(formula) };
     if n == 0 {
         return Ok(Ok(empty));
     }
@@ -221,11 +387,14 @@ fn of_rows(
         facts.push(of);
         units.push(orders);
     }
-    let moments: Vec<Moments> = facts.iter().map(|facts| facts.moments(n as u64)).collect();
+    let mut moments: Vec<Moments> = facts.iter().map(|facts| facts.moments(n as u64)).collect();
     let statistic = unframed(formula)?;
     in_domains(&*statistic, &moments)?;
     let made = SumsTotals { n: n as u64, clustered: Some(clusters.is_some()), columns: facts, ..empty };
     let Some((codes, names)) = clusters else {
+        if let Some(what) = design.alone() {
+            return Ok(Err(Refused::NoClusters(what)));
+        }
         // The leverage of each row would be its own, which sums do not tell.
         if statistic.sized() && !statistic.answers() {
             return Ok(Err(Refused::NeedsClusters));
@@ -237,14 +406,21 @@ fn of_rows(
     if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= count) {
         return Ok(Err(Refused::Code(bad)));
     }
-    let recipe = Recipe::of(&*statistic);
+    let recipe = made.recipe(&*statistic);
     let width = recipe.products().len();
+    let mut columns: Vec<&dyn Wide> = memory::gathered(columns.iter().copied())?;
+    if let Some(of) = &design.weights {
+        // The weight of a row is its last part.
+        memory::push(&mut columns, of)?;
+        moments.extend(weights);
+    }
     let terms = if statistic.bare() && recipe.degree() < 2 {
-        bare_terms(&recipe, columns, &units)?
+        bare_terms(&recipe, &columns, &units)?
     } else {
-        terms(&*statistic, &recipe, columns, &moments, &mut *progress)?
+        terms(&*statistic, &recipe, &columns, &moments, &mut *progress)?
     };
     let by_cluster = ByCluster::of(&terms, width, (codes, count), &mut *progress)?;
+    let strata = shared(design.strata)?;
     let (mut named, mut all) = (Shards::default(), memory::filled(width, Sum::new())?);
     let mut pace = Pace::new(progress);
     for code in by_cluster.present() {
@@ -253,7 +429,18 @@ fn of_rows(
             all.merge(sum);
         }
         let Some(id) = names.id(code) else { return Ok(Err(Refused::Code(code))) };
-        named.add(Named(id, sums))?;
+        let stratum = design.strata.map(|of| {
+            let code = usize::try_from(*of.of_clusters.get(code)?).ok()?;
+            strata.get(code).cloned()
+        });
+        let stratum = match stratum {
+            Some(None) => return Ok(Err(Refused::Stratum(code))),
+            Some(found) => found,
+            None => None,
+        };
+        if !named.add(Named(id, sums, stratum))? {
+            return Ok(Err(Refused::Code(code)));
+        }
         pace.step()?;
     }
     let sums = memory::collected(all.into_iter().map(Sum::packed))?;
@@ -269,6 +456,7 @@ impl State for SumsTotals {
             columns: memory::collected(self.columns.iter().cloned())?,
             sums: memory::collected(self.sums.iter().cloned())?,
             named: self.named.copied()?,
+            kept: self.kept.copied()?,
             ..*self
         })
     }
@@ -291,9 +479,13 @@ impl State for SumsTotals {
             Some([rows, self.excluded.checked_add(other.excluded)?, self.nan.checked_add(other.nan)?])
         };
         let mut pace = Pace::new(progress);
-        let (Some([n, excluded, nan]), Some(named)) = (counts(), self.named.merged(&other.named, &mut pace)?)
-        else {
-            return Ok(Err(Refused::TooMany));
+        let kept = match self.kept.merged(&other.kept, &mut pace)? {
+            Ok(kept) => kept,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let Some([n, excluded, nan]) = counts() else { return Ok(Err(Refused::TooMany)) };
+        let Some(named) = self.named.merged(&other.named, &mut pace)? else {
+            return Ok(Err(in_two_strata(&self.named, &other.named)));
         };
         // A state without rows has no sums yet.
         let sums = match (self.n, other.n) {
@@ -308,6 +500,7 @@ impl State for SumsTotals {
             columns: memory::collected(self.columns.iter().zip(&other.columns).map(|(a, b)| a.plus(b)))?,
             sums,
             named,
+            kept,
             excluded,
             nan,
         }))
@@ -323,16 +516,16 @@ impl State for SumsTotals {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::intervals::Alternative;
     use crate::named::Named as _;
     use crate::uncertainty::Design;
     use crate::uncertainty::smooth::{closed, statistic};
-    use crate::uncertainty::statistic::Name;
 
-    const CONFIDENCE: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-    const ROWS: usize = 3_000;
+    pub(in super::super) const CONFIDENCE: Confidence =
+        Confidence { level: 0.95, alternative: Alternative::TwoSided };
+    pub(in super::super) const ROWS: usize = 3_000;
 
     /// Columns that the statistic takes: answers where it takes them, else values far from 0.
     fn columns(name: Name) -> Vec<Vec<f64>> {
@@ -357,7 +550,7 @@ mod tests {
             .collect()
     }
 
-    fn formulas() -> Vec<Formula> {
+    pub(in super::super) fn formulas() -> Vec<Formula> {
         let one = Name::ALL.iter().copied().filter(|name| name.ordered(&[0.5]).is_none()).map(Formula::One);
         one.chain([Formula::Quotient(Name::Mean, Name::Std), Formula::Quotient(Name::F1, Name::Accuracy)])
             .collect()
@@ -368,7 +561,7 @@ mod tests {
         name
     }
 
-    fn with(formula: Formula, check: impl Fn(&[&dyn Wide])) {
+    pub(in super::super) fn with(formula: Formula, check: impl Fn(&[&dyn Wide])) {
         let columns = columns(name_of(formula));
         let slices: Vec<&[f64]> = columns.iter().map(|column| &column[..]).collect();
         let wide: Vec<&dyn Wide> = slices.iter().map(|slice| slice as &dyn Wide).collect();
@@ -379,7 +572,7 @@ mod tests {
         a.is_nan() && b.is_nan() || a == b || (a - b).abs() <= 3e-9 * (a.abs() + b.abs())
     }
 
-    fn check(formula: Formula, got: Closed, want: Closed) {
+    pub(in super::super) fn check(formula: Formula, got: Closed, want: Closed) {
         let numbers = |of: &Closed| {
             [of.value, of.standard_error, of.interval.low, of.interval.high, of.df, of.n_effective]
         };
@@ -407,7 +600,8 @@ mod tests {
                     let design =
                         if clustered { Design::Clusters { codes: &codes, count: 101 } } else { Design::Rows };
                     let want = closed(&*statistic, wide, None, design, None, CONFIDENCE, &mut |_| true);
-                    let got = made.unwrap().closed(CONFIDENCE, &mut |_| true).unwrap().unwrap().0;
+                    let got =
+                        made.unwrap().closed(Average::Micro, CONFIDENCE, &mut |_| true).unwrap().unwrap().0;
                     check(formula, got, want.unwrap().unwrap());
                 }
             });
@@ -495,7 +689,11 @@ mod tests {
         let column: Vec<f64> = (0..500).map(|i| 1e9 + f64::from(i % 7)).collect();
         let of = |name, column: &[f64]| {
             let made = SumsTotals::of_rows(Formula::One(name), &[&column], None, [0; 2], &mut |_| true);
-            made.unwrap().unwrap().closed(CONFIDENCE, &mut |_| true).unwrap().map(|found| found.0)
+            made.unwrap()
+                .unwrap()
+                .closed(Average::Micro, CONFIDENCE, &mut |_| true)
+                .unwrap()
+                .map(|found| found.0)
         };
         assert!(matches!(of(Name::Variance, &column), Err(NoEstimate::Blurred { column: 0, .. })));
         assert!(matches!(of(Name::Kurtosis, &column), Err(NoEstimate::Blurred { .. })));
@@ -513,7 +711,11 @@ mod tests {
         let noise: Vec<f64> = (0..2_000).map(|i: u32| f64::from(i * 7919 % 997) / 300.0).collect();
         let of = |name, columns: &[&dyn Wide]| {
             let made = SumsTotals::of_rows(Formula::One(name), columns, None, [0; 2], &mut |_| true);
-            made.unwrap().unwrap().closed(CONFIDENCE, &mut |_| true).unwrap().map(|found| found.0)
+            made.unwrap()
+                .unwrap()
+                .closed(Average::Micro, CONFIDENCE, &mut |_| true)
+                .unwrap()
+                .map(|found| found.0)
         };
         for far in [1e7, 2e7] {
             let column: Vec<f64> = noise.iter().map(|x| x + far).collect();
@@ -545,7 +747,8 @@ mod tests {
         let column: &[f64] = &[0.1; 50];
         for name in [Name::Variance, Name::GeometricMean, Name::Sum] {
             let made = SumsTotals::of_rows(Formula::One(name), &[&column], None, [0; 2], &mut |_| true);
-            let found = made.unwrap().unwrap().closed(CONFIDENCE, &mut |_| true).unwrap().unwrap().0;
+            let found =
+                made.unwrap().unwrap().closed(Average::Micro, CONFIDENCE, &mut |_| true).unwrap().unwrap().0;
             assert!(found.unspread, "{name:?}: {found:?}");
         }
     }
