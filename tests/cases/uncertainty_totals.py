@@ -11,7 +11,7 @@ from scipy import stats
 from steelyard import _core
 from steelyard.reference import sums, units
 
-from . import Case, Inputs, Outputs, as_dtype, words
+from . import Case, Inputs, Outputs, as_dtype, uniform, words
 from .uncertainty import HOW, OTHERS, QUOTIENTS, core, sums_columns
 
 SIZED = ("ratio", "weighted_mean", "perplexity", "bleu", "chrf", "chrf++", "f1/accuracy")
@@ -21,8 +21,10 @@ TEXTS = ["", "a", "doc/2", "thirteen bytes", "Zürich"]
 
 
 def _rows(statistic: str, kind: str, dtype: str, n: int) -> Inputs:
-    codes = np.arange(n) % (n // 3) if kind == "clusters" else None
-    return {"statistic": statistic, "columns": [as_dtype(x, dtype) for x in sums_columns(statistic, n)], "codes": codes}
+    codes = None if kind == "rows" else np.arange(n) % (n // 3)
+    weights = 0.5 + uniform(n, 3) if kind == "weights" else None
+    columns = [as_dtype(x, dtype) for x in sums_columns(statistic, n)]
+    return {"statistic": statistic, "columns": columns, "codes": codes, "weights": weights}
 
 
 def _added(totals: Any, inputs: Inputs, rows: slice) -> None:
@@ -33,6 +35,8 @@ def _added(totals: Any, inputs: Inputs, rows: slice) -> None:
     if inputs["codes"] is not None:
         names, codes = np.unique(inputs["codes"][rows], return_inverse=True)
         ids = {"codes": codes.astype(np.int64), "names": names - 2}
+        if inputs["weights"] is not None:
+            ids["weights"] = np.ascontiguousarray(inputs["weights"][rows])
     elif isinstance(totals, _core.BootstrapTotals):
         ids = {"rows": np.arange(len(inputs["columns"][0]))[rows]}
     assert totals.update(columns, **ids) == {"added": True}
@@ -62,10 +66,10 @@ def _in_two(make: Any, said: Any, inputs: Inputs, cut: float) -> Outputs:
 
 def _closed_reference(inputs: Inputs) -> Outputs:
     of, columns = inputs["statistic"], [x.astype(np.float64) for x in inputs["columns"]]
-    ones = np.ones(len(columns[0]))
-    error, df = sums.standard_error(of, *columns, w=ones, clusters=inputs["codes"])
+    weights = np.ones(len(columns[0])) if inputs["weights"] is None else inputs["weights"]
+    error, df = sums.standard_error(of, *columns, w=weights, clusters=inputs["codes"])
     plain = of in ANSWERS and inputs["codes"] is None
-    value = float(sums.definition(of)(*columns, ones))
+    value = float(sums.definition(of)(*columns, weights))
     return {"value": value, "standard_error": error, "df": -1.0 if plain else df}
 
 
@@ -168,8 +172,8 @@ CASES = [
             split=partial(_in_two, _core.StatisticTotals, _closed),
         )
         for statistic in (*OTHERS, *QUOTIENTS)
-        for kind in ("rows", "clusters")
-        if kind == "clusters" or statistic not in SIZED
+        for kind in ("rows", "clusters", "weights")
+        if kind != "rows" or statistic not in SIZED
     ),
     *(
         Case(
