@@ -3,7 +3,7 @@
 //! ([`Packed::to_bytes`]) is written after its length.
 
 use super::mean_state::{MeanTotals, Named, Total, Values};
-use super::totals::facts::Facts;
+use super::totals::facts::{Facts, packed};
 use crate::clusters::{Id, Shards};
 use crate::exact::{Packed, Sum, SumOfSquares, are_moments};
 use crate::grid::{Pace, Progress, Stopped};
@@ -81,10 +81,6 @@ pub(super) fn read(bytes: &[u8], progress: Progress<'_>) -> Result<(MeanTotals, 
         return Err(BytesError::Impossible);
     }
     Ok((MeanTotals { values, clustered, named, excluded, nan }, config))
-}
-
-fn packed(reader: &mut Reader<'_>, places: usize) -> Result<Packed, BytesError> {
-    Packed::from_bytes(reader.id()?, places).ok_or(BytesError::Malformed)
 }
 
 /// Whether there are values with these counts, sums and limits.

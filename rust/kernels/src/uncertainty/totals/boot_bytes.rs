@@ -3,7 +3,7 @@
 //! written after their length.
 
 use super::boot_state::{Asked, BootTotals, MOST, unframed};
-use super::facts::{Facts, packed};
+use super::facts::{Facts, LEAST_SUM, packed};
 use super::recipe::Recipe;
 use crate::exact::{Packed, Sum};
 use crate::grid::{Pace, Progress, Stopped};
@@ -13,8 +13,6 @@ use crate::uncertainty::smooth::Formula;
 use std::sync::Arc;
 
 const LAYOUT: u8 = 1;
-/// The bytes of a sum of 0 and its length.
-const LEAST_SUM: usize = 5;
 /// The most that a row can count in a replicate.
 const MOST_OFTEN: u64 = 12;
 
@@ -90,11 +88,11 @@ pub(super) fn rows_of_sums(
 ) -> Result<Vec<Packed>, BytesError> {
     let mut sums = memory::with_capacity(rows * width)?;
     for _ in 0..rows {
-        let count = packed(reader)?;
+        let count = packed(reader, Sum::PLACES)?;
         let rows = whole(&count).filter(|&rows| counts(rows)).ok_or(BytesError::Impossible)?;
         sums.push(count);
         for _ in 1..width {
-            let sum = packed(reader)?;
+            let sum = packed(reader, Sum::PLACES)?;
             if !within(&sum, rows) {
                 return Err(BytesError::Impossible);
             }

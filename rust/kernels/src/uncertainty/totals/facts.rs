@@ -130,7 +130,7 @@ impl Facts {
     pub(super) fn read(reader: &mut Reader<'_>, n: u64) -> Result<Facts, BytesError> {
         let [low, high, step] = [reader.u64()?, reader.u64()?, reader.u64()?].map(f64::from_bits);
         let graded = reader.u64()?;
-        let sum = packed(reader)?;
+        let sum = packed(reader, Sum::PLACES)?;
         let facts = Facts { sum, low, high, step, graded: graded == 1 };
         if graded > 1 || !scalar(|| facts.possible(n)) {
             return Err(BytesError::Impossible);
@@ -173,7 +173,10 @@ impl Facts {
     }
 }
 
-/// Reads a sum.
-pub(super) fn packed(reader: &mut Reader<'_>) -> Result<Packed, BytesError> {
-    Packed::from_bytes(reader.id()?, Sum::PLACES).ok_or(BytesError::Malformed)
+/// The bytes of a sum of 0 and its length.
+pub(super) const LEAST_SUM: usize = 5;
+
+/// Reads a sum of so many places.
+pub(in crate::uncertainty) fn packed(reader: &mut Reader<'_>, places: usize) -> Result<Packed, BytesError> {
+    Packed::from_bytes(reader.id()?, places).ok_or(BytesError::Malformed)
 }

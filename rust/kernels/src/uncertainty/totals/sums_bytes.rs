@@ -9,6 +9,7 @@ use super::boot_bytes::{columns, formula, rows_of_sums};
 use super::boot_state::unframed;
 use super::design::{Kept, Stratum};
 use super::design_bytes::Beside;
+use super::facts::LEAST_SUM;
 use super::few::OwnSums;
 use super::recipe::Recipe;
 use super::sums_state::{Named, SumsTotals, recipe_of, rows_of};
@@ -24,8 +25,6 @@ use std::sync::Arc;
 const LAYOUT: u8 = 1;
 /// That of rows with weights or strata.
 const DESIGNED: u8 = 2;
-/// The bytes of a sum of 0 and its length.
-const LEAST_SUM: usize = 5;
 /// The bytes of an empty text as an id, and its length.
 const LEAST_ID: usize = 3;
 
