@@ -19,6 +19,7 @@ mod quantile_bytes;
 pub mod quantile_state;
 mod recipe;
 mod sums_bytes;
+mod sums_design;
 pub mod sums_state;
 pub mod units;
 
