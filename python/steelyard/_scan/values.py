@@ -109,6 +109,8 @@ def values_of(column: Any, name: str) -> Any:
         return _table(column, name)
     if pa.types.is_null(kind):
         return column.cast(pa.float64())
+    if column.null_count == 0 and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return _numbers(column)
     if pa.types.is_decimal(kind) and kind.scale == 0:
         try:
             return column.cast(pa.int64())
@@ -119,6 +121,13 @@ def values_of(column: Any, name: str) -> Any:
         coded = column.combine_chunks().dictionary_encode()
         return np.asarray(coded.dictionary, object)[np.asarray(coded.indices)]
     return column
+
+
+def _numbers(column: Any) -> Any:
+    """A column of numbers without nulls as NumPy's, which is not copied where it is of one piece."""
+    if not hasattr(column, "num_chunks"):
+        return column.to_numpy()
+    return column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()
 
 
 def _is_list(kind: Any) -> bool:
