@@ -79,8 +79,8 @@ class EstimateState(State):
     and weights so small that digits of their products do. That each stratum has a row that counts, and two clusters,
     is asked of all rows together, by ``compute``. ``by=`` is a state for each group.
 
-    A state without clusters takes a few KiB. Each cluster takes 130 bytes of memory for the mean, 270 for a ratio, and
-    470 for a slope, which has five sums; with weights 310, 450 and 640, and 260 for a mean in strata alone. On the wire
+    A state without clusters takes a few KiB. Each cluster takes 64 bytes of memory for the mean, 136 for a ratio, and
+    330 for a slope, which has five sums; with weights 136, 300 and 350, and 136 for a mean in strata alone. On the wire
     a sum takes 5 bytes and 4 for each digit of 32 bits that it has, of which sums of whole numbers have one or two,
     those of others three to five; with strata a cluster takes 8 bytes more.
 

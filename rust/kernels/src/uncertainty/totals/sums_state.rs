@@ -327,7 +327,7 @@ fn of_rows(
         memory::push(&mut columns, of)?;
         moments.extend(weights);
     }
-    let terms = if statistic.bare() && recipe.degree() < 2 {
+    let terms = if statistic.bare() && design.weights.is_none() && recipe.degree() < 2 {
         bare_terms(&recipe, &columns, &units)?
     } else {
         terms(&*statistic, &recipe, &columns, &moments, &mut *progress)?
