@@ -117,6 +117,36 @@ def test_a_mean_says_what_estimate_says(values: str, kind: str, average: Any, me
         agree(whole.compute(), want)
 
 
+EQUAL = {"one": np.full(N, 0.3), "two": (np.full(N, 0.3), np.full(N, 0.7)), "first": (np.full(N, 0.3), data("mean"))}
+
+
+@pytest.mark.parametrize(("kind", "average"), OPTIONS)
+@pytest.mark.parametrize("statistic", ["variance", "std", "skewness", "kurtosis", "geometric_mean", "mean/std",
+                                       "correlation", "slope", "rmse", "r2", "weighted_mean"])  # fmt: skip
+@pytest.mark.parametrize("equal", EQUAL)
+def test_equal_values_have_no_spread_whatever_rounding_leaves(
+    equal: str, statistic: str, kind: str, average: Any
+) -> None:
+    """Products with weights are rounded, so that their sums do not cancel to 0."""
+    x, design = EQUAL[equal], DESIGNS[kind]
+    if isinstance(x, tuple) != isinstance(data(statistic), tuple):
+        return
+    whole = sum(states(statistic, x, design, average=average))
+    want: Any = None
+
+    def asked() -> None:
+        nonlocal want
+        want = sy.estimate(x, statistic, clusters=IDS, average=average, **design)
+
+    said = said_of(asked)
+    if want is None:
+        assert said_of(whole.compute) == said
+    else:
+        got = whole.compute()
+        assert (got.method, got.low is None, got.high is None) == (want.method, want.low is None, want.high is None)
+        assert got.value == pytest.approx(want.value, rel=1e-9, abs=1e-12)
+
+
 @pytest.mark.parametrize("statistic", ["mean", "slope", "f1", "ratio"])
 @pytest.mark.parametrize("kind", DESIGNS)
 def test_every_order_of_merging_gives_the_same_bytes(statistic: str, kind: str) -> None:

@@ -202,6 +202,22 @@ def test_states_of_other_options_are_not_merged() -> None:
         BootstrapState.from_bytes(EstimateState("std").to_bytes())
 
 
+@pytest.mark.parametrize(
+    ("statistic", "x"),
+    [
+        ("std", [0.3, 0.99]),
+        ("variance", [0, 3, 0, 3]),
+        ("slope", ([0.1, 0.2, 0.3, 0.4], [1.1, 1.2, 1.3, 1.4])),
+        ("correlation", ([0.1, 0.2, 0.3, 0.4], [1.1, 1.2, 1.3, 1.4])),
+    ],
+)
+def test_rows_that_all_say_the_same_show_no_spread(statistic: Any, x: Any) -> None:
+    """Their influences are all 0: what is left of the sum of their squares is rounding."""
+    got, want = EstimateState(statistic).update(x).compute(), sy.estimate(x, statistic)
+    assert (got.method, got.low, got.high) == (want.method, want.low, want.high)
+    assert got.value == pytest.approx(want.value, rel=1e-12)
+
+
 def test_what_has_no_answer_is_said() -> None:
     with pytest.raises(ValueError, match=r"^x: expected at least one value that counts; got none"):
         BootstrapState(n_resamples=9).compute()

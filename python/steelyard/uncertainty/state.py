@@ -56,7 +56,8 @@ class EstimateState(State):
     Notes
     -----
     A sum is a whole multiple of 2**-1074, held in 32-bit digits (Kulisch's accumulator; Neal, "Fast exact summation
-    using small and large superaccumulators", arXiv 1505.05571). The mean is the sum, rounded once, divided by n.
+    using small and large superaccumulators", arXiv 1505.05571). Without clusters the mean is the sum, rounded once,
+    divided by n; with clusters the sum of those of the clusters, each rounded once.
     sum (x - mean)**2 is the exact value of sum x**2 - (sum x)**2 / n, rounded once, so that no digits are lost where
     the mean is large and the spread small.
 
@@ -77,7 +78,7 @@ class EstimateState(State):
     With ``weights`` w the sums are those of w times these products, of which those of w x have two parts as well, and
     Kish's (sum w)**2 / sum w**2 is exact but for its rounding. Products that leave the range of float64 are refused,
     and weights so small that digits of their products do. That each stratum has a row that counts, and two clusters,
-    is asked of all rows together, by ``compute``. ``by=`` is a state for each group.
+    is asked of all rows together, by ``compute``. Groups take a state each.
 
     A state without clusters takes a few KiB. Each cluster takes 64 bytes of memory for the mean, 136 for a ratio, and
     330 for a slope, which has five sums; with weights 136, 300 and 350, and 136 for a mean in strata alone. On the wire

@@ -2,8 +2,9 @@
 //! smallest and the largest weight, the sum of their squares, `u64 strata`, and for each stratum its id and `u64 rows`.
 
 use super::design::{Kept, Stratum};
+use super::facts::can_sum_to;
 use crate::clusters::Id;
-use crate::exact::{Packed, Sum, SumOfSquares, are_moments};
+use crate::exact::{Packed, SumOfSquares, are_moments};
 use crate::grid::Pace;
 use crate::simd::scalar;
 use crate::state::bytes::{BytesError, Reader, Writer};
@@ -102,13 +103,7 @@ impl Kept {
 
     /// Whether the weights of `n` rows can have this sum.
     pub(super) fn can_sum_to(&self, sum: &Packed, n: u64) -> bool {
-        let beyond = |limit: f64, side: f64| {
-            let mut difference = Sum::new();
-            difference.add_times(-side * limit, n);
-            difference.merge(&if side < 0.0 { sum.negated() } else { sum.clone() });
-            difference.is_positive()
-        };
-        !beyond(self.high, 1.0) && !beyond(self.low, -1.0)
+        can_sum_to(self.low, self.high, n, sum)
     }
 
     /// Whether the weights of all `n` rows can have this sum beside that of their squares.

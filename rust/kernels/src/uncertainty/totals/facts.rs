@@ -163,14 +163,19 @@ impl Facts {
 
     /// Whether `n` values in the range can have this sum.
     pub(in crate::uncertainty) fn can_sum_to(&self, n: u64, sum: &Packed) -> bool {
-        let beyond = |limit: f64, side: f64| {
-            let mut difference = Sum::new();
-            difference.add_times(-side * limit, n);
-            difference.merge(&if side < 0.0 { sum.negated() } else { sum.clone() });
-            difference.is_positive()
-        };
-        !beyond(self.high, 1.0) && !beyond(self.low, -1.0)
+        can_sum_to(self.low, self.high, n, sum)
     }
+}
+
+/// Whether `n` values from `low` to `high` can have this sum.
+pub(super) fn can_sum_to(low: f64, high: f64, n: u64, sum: &Packed) -> bool {
+    let beyond = |limit: f64, side: f64| {
+        let mut difference = Sum::new();
+        difference.add_times(-side * limit, n);
+        difference.merge(&if side < 0.0 { sum.negated() } else { sum.clone() });
+        difference.is_positive()
+    };
+    !beyond(high, 1.0) && !beyond(low, -1.0)
 }
 
 /// The bytes of a sum of 0 and its length.

@@ -100,6 +100,16 @@ impl Recipe {
         self.shape.terms.iter().map(|term| self.sum_of(term, frames, sums)).collect()
     }
 
+    /// As [`Recipe::moved`] where a column holds one value alone: a sum that is no more than what rounding of the products
+    /// may have left of it is 0.
+    pub fn moved_still(&self, frames: &[Frame], sums: &[Packed]) -> Vec<f64> {
+        let sum = |term: &Vec<Factor>| {
+            let found = self.about(term, frames, sums).clear();
+            found.map_or(0.0, |unscaled| scalar(|| unscaled * scale_of(term, frames)))
+        };
+        self.shape.terms.iter().map(sum).collect()
+    }
+
     /// The sum of the squares of each term about its centre, for a recipe of pairs.
     pub fn squares(&self, frames: &[Frame], sums: &[Packed]) -> Vec<f64> {
         let twice = |term: &Vec<Factor>| self.sum_of(&[&term[..], &term[..]].concat(), frames, sums);
@@ -107,9 +117,10 @@ impl Recipe {
     }
 
     /// The sum of the squares of `sum_k by[k] term_k - mean` over all rows, for a recipe of pairs; `None` where rounding
-    /// of the products may have moved it by more than about a millionth.
+    /// of the products may have moved it by more than about a millionth. It is 0 where that is so only because it is
+    /// nothing beside its parts about the centres, as where all rows have the same influence.
     pub fn squared(&self, frames: &[Frame], sums: &[Packed], by: &[f64], mean: f64) -> Option<f64> {
-        let mut found = Cancelling::default();
+        let (mut found, mut parts) = (Cancelling::default(), 0.0);
         // By a power of two of which the largest is near 1, so that no coefficient is too small for f64.
         let near = scalar(|| {
             let largest =
@@ -126,6 +137,8 @@ impl Recipe {
                     multiplied(multiplied([by[j], 0.0], by[k]), scale)
                 });
                 self.add(&mut found, &term, frames, sums, factor);
+                let own = self.about(&term, frames, sums).sum.value();
+                parts = scalar(|| parts + (own * factor[0]).abs());
             }
             if mean != 0.0 {
                 let factor = scalar(|| {
@@ -139,7 +152,11 @@ impl Recipe {
             let factor = scalar(|| multiplied([mean, 0.0], mean));
             self.add(&mut found, &[], frames, sums, factor);
         }
-        found.clear().map(|sum| scalar(|| sum / near / near))
+        let size = found.size.clone().value();
+        match found.clear() {
+            None if scalar(|| size <= SMALL * parts) => Some(0.0),
+            sum => sum.map(|sum| scalar(|| sum / near / near)),
+        }
     }
 
     /// The largest number of factors of a product, apart from the weight.
@@ -156,19 +173,20 @@ impl Recipe {
         self.shape.terms.iter().any(|term| {
             // Such a sum is one of numbers of at least 0; others may be small because their numbers have both signs.
             let even = term.iter().all(|factor| factor.power % 2 == 0 || Some(factor.part) == self.weight());
-            even && term.iter().any(told) && {
-                let mut found = Cancelling::default();
-                self.add(&mut found, term, frames, sums, [1.0, 0.0]);
-                found.clear().is_none()
-            }
+            even && term.iter().any(told) && self.about(term, frames, sums).clear().is_none()
         })
     }
 
     fn sum_of(&self, term: &[Factor], frames: &[Frame], sums: &[Packed]) -> f64 {
+        let unscaled = self.about(term, frames, sums).sum.value();
+        scalar(|| unscaled * scale_of(term, frames))
+    }
+
+    /// A term about its centres, but for its scale.
+    fn about(&self, term: &[Factor], frames: &[Frame], sums: &[Packed]) -> Cancelling {
         let mut found = Cancelling::default();
         self.add(&mut found, term, frames, sums, [1.0, 0.0]);
-        let unscaled = found.sum.value();
-        scalar(|| unscaled * scale_of(term, frames))
+        found
     }
 
     /// Adds `factor` times a term about its centres, but for its scale.
@@ -202,6 +220,10 @@ struct Cancelling {
 /// millionth any more.
 const CLEAR: f64 = 1.0 / (1u128 << 80) as f64;
 
+/// What cancelled is not much larger than the parts about the centres where it is at most this times them: what is less
+/// than [`CLEAR`] of it is less than 2^-64 of them, and influences that differ so little are the same.
+const SMALL: f64 = 65_536.0;
+
 impl Cancelling {
     fn add(&mut self, sum: &Packed, coefficient: [f64; 2], times: u32) {
         for part in coefficient {
@@ -229,6 +251,7 @@ fn scale_of(term: &[Factor], frames: &[Frame]) -> f64 {
     }
     scale
 }
+
 /// The products in ascending order, 1 first.
 fn ordered(all: impl Iterator<Item = (Powers, Coefficient)>, parts: usize) -> Vec<Powers> {
     let mut products: BTreeSet<Powers> = all.map(|(powers, _)| powers).collect();

@@ -69,7 +69,7 @@ impl SumsTotals {
         let recipe = self.recipe(&*statistic);
         let mut frames = self.frames(&*statistic)?;
         frames[0] = Frame { centre: shift, scale: 1.0 };
-        let moved = self.moved(&recipe, &frames, progress)?;
+        let moved = self.moved(&recipe, &frames, false, progress)?;
         Ok(Some(ClusterSums {
             sums: memory::collected(moved.iter().map(|terms| terms[1]))?,
             sizes: memory::collected(moved.iter().map(|terms| terms[0]))?,

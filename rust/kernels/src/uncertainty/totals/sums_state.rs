@@ -138,18 +138,22 @@ impl SumsTotals {
         Ok(frames)
     }
 
-    /// The sums of the terms of each cluster about their centres.
+    /// The sums of the terms of each cluster about their centres; `still` where what rounding left of a sum is 0.
     pub(super) fn moved(
         &self,
         recipe: &Recipe,
         frames: &[Frame],
+        still: bool,
         progress: Progress<'_>,
     ) -> Result<Vec<Vec<f64>>, Stopped> {
         let clusters: Vec<&Named> = memory::gathered(self.named.iter())?;
         let each = 256;
         let parts = map_chunks(chunks(clusters.len(), each), clusters.len() * 1024, progress, |index| {
             let within = &clusters[chunk(index, clusters.len(), each)];
-            memory::collected(within.iter().map(|named| recipe.moved(frames, &named.1)))
+            let moved = |named: &&Named| {
+                if still { recipe.moved_still(frames, &named.1) } else { recipe.moved(frames, &named.1) }
+            };
+            memory::collected(within.iter().map(moved))
         })?;
         Ok(memory::joined(parts)?)
     }
@@ -182,8 +186,14 @@ impl SumsTotals {
             if self.kept.has_weights() {
                 self.kept.faint(&recipe, &moments)?;
             }
-            clear(&recipe, &frames, &self.sums, &moments)?;
-            let units = self.moved(&recipe, &frames, &mut *progress)?;
+            // Products with weights are rounded, so that those of a column of one value do not cancel to 0.
+            let still = self.kept.has_weights() && moments.iter().any(one_value);
+            if still {
+                faint(&recipe, &moments)?;
+            } else {
+                clear(&recipe, &frames, &self.sums, &moments)?;
+            }
+            let units = self.moved(&recipe, &frames, still, &mut *progress)?;
             let most = self.named.iter().map(|named| rows_of(&named.1)).max().unwrap_or(0);
             let (codes, (weighted, stratified)) = (self.strata_of_clusters()?, self.design());
             let strata = Strata { codes: &codes, count: self.kept.strata.len(), average };
@@ -214,9 +224,14 @@ impl SumsTotals {
     }
 }
 
+/// Whether a column holds one value alone.
+fn one_value(column: &Moments) -> bool {
+    column.min == column.max
+}
+
 /// Whether all rows are equal.
 fn constant(columns: &[Moments]) -> bool {
-    columns.iter().all(|of| of.min == of.max)
+    columns.iter().all(one_value)
 }
 
 /// Refuses columns whose sums about their centres are not known well; those of equal rows are 0.
