@@ -155,8 +155,9 @@ impl Table {
     /// Adds rows; K is the number of columns.
     fn add<T: Element, const K: usize>(&mut self, columns: [(&[T], Units); K], codes: &[i64]) {
         let columns = columns.map(|(x, units)| (&x[..codes.len()], units));
+        let stride = 1 + 2 * K;
         for (row, &code) in codes.iter().enumerate() {
-            let entry = &mut self.words[code as usize * (1 + 2 * K)..][..1 + 2 * K];
+            let entry = &mut self.words[code as usize * stride..][..stride];
             entry[0] += 1;
             for (k, (x, units)) in columns.iter().enumerate() {
                 add_to(&mut entry[1 + 2 * k..][..2], units.count(x[row].to_f64()));

@@ -30,13 +30,12 @@ pub(super) fn bare_terms<'a>(
     for (place, powers) in recipe.products().iter().enumerate() {
         // The first product is 1, whose sum is the number of rows.
         let Some(part) = powers.iter().position(|&power| power > 0) else { continue };
-        let values = match columns[part].as_f64() {
-            Some(values) => Cow::Borrowed(values),
-            None => {
-                let mut values = memory::filled(columns[part].len(), 0.0)?;
-                columns[part].widen(0, &mut values);
-                Cow::Owned(values)
-            }
+        let values = if let Some(values) = columns[part].as_f64() {
+            Cow::Borrowed(values)
+        } else {
+            let mut values = memory::filled(columns[part].len(), 0.0)?;
+            columns[part].widen(0, &mut values);
+            Cow::Owned(values)
         };
         memory::push(&mut terms, Term { place, values, units: units[part] })?;
     }
