@@ -36,7 +36,7 @@ pub trait Wide: Sync {
     }
     /// The nearest number of the type of the values.
     fn rounded(&self, x: f64) -> f64;
-    /// The relative step of the values: see [`epsilon`].
+    /// The relative step of the values, as in [`moments`](fn@moments).
     fn epsilon(&self) -> f64;
     /// The moments of the column: see [`moments`](fn@moments).
     fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped>;
