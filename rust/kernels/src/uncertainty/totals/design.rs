@@ -463,6 +463,7 @@ mod tests {
         assert!(refused(weights, |state| state.kept.low = 0.0));
         assert!(refused(weights, |state| state.kept.low = f64::NAN));
         assert!(refused(weights, |state| state.kept.high = f64::INFINITY));
+        assert!(refused(weights, |state| state.kept.high = 1e200));
         assert!(refused(weights, |state| state.kept.low = state.kept.high));
         assert!(refused(weights, |state| state.kept.squares = Packed::default()));
         assert!(refused(weights, |state| state.kept.unstratified = 1));

@@ -4,7 +4,7 @@
 use super::design::{Kept, Stratum};
 use super::facts::can_sum_to;
 use crate::clusters::Id;
-use crate::exact::{Packed, SumOfSquares, are_moments};
+use crate::exact::{Packed, Sum, SumOfSquares, are_moments};
 use crate::grid::Pace;
 use crate::simd::scalar;
 use crate::state::bytes::{BytesError, Reader, Writer};
@@ -106,8 +106,12 @@ impl Kept {
         can_sum_to(self.low, self.high, n, sum)
     }
 
-    /// Whether the weights of all `n` rows can have this sum beside that of their squares.
+    /// Whether the weights of all `n` rows can have this sum beside that of their squares. All are above 0, so that the sum
+    /// is at least the largest.
     pub(super) fn can_have(&self, sum: &Packed, n: u64) -> bool {
-        self.can_sum_to(sum, n) && are_moments(sum, &self.squares, n, self.high)
+        let mut missing = Sum::new();
+        missing.add(self.high);
+        missing.merge(&sum.negated());
+        self.can_sum_to(sum, n) && !missing.is_positive() && are_moments(sum, &self.squares, n, self.high)
     }
 }
