@@ -91,3 +91,6 @@ def ratio_by_clusters() -> Row:
         at_least=5.0,
         agree=lambda ours, peer: np.testing.assert_allclose(ours, peer, rtol=1e-12),
     )
+
+
+ROWS = [poisson_loop, multinomial, ratio_by_clusters]
