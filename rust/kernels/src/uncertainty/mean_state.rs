@@ -6,6 +6,7 @@
 
 use super::mean_bytes;
 use super::totals::facts::{Facts, summed};
+use super::totals::{added, mixed};
 use crate::clusters::{ClusterTotals, Id, Keyed, Names, Shards, exact_sums};
 use crate::exact::{Packed, Sum, SumOfSquares, Units, centred_squares};
 use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks};
@@ -186,16 +187,13 @@ impl MeanTotals {
         named: impl FnOnce(&mut Pace<'_>) -> Result<Option<Shards<Named>>, Stopped>,
         pace: &mut Pace<'_>,
     ) -> Result<Result<MeanTotals, Refused>, Stopped> {
-        if let (Some(here), Some(there)) = (self.clustered, other.clustered)
-            && here != there
-        {
+        if mixed(self.clustered, other.clustered) {
             return Ok(Err(Refused::MixedClusters));
         }
-        let counts = || {
-            let values = self.values.plus(&other.values)?;
-            Some((values, self.excluded.checked_add(other.excluded)?, self.nan.checked_add(other.nan)?))
-        };
-        let (Some((values, excluded, nan)), Some(named)) = (counts(), named(pace)?) else {
+        let counts = added([self.excluded, self.nan], [other.excluded, other.nan]);
+        let (Some(values), Some([excluded, nan]), Some(named)) =
+            (self.values.plus(&other.values), counts, named(pace)?)
+        else {
             return Ok(Err(Refused::TooMany));
         };
         Ok(Ok(MeanTotals { values, clustered: self.clustered.or(other.clustered), named, excluded, nan }))

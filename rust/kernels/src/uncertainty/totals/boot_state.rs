@@ -9,7 +9,7 @@ use super::products::each_block;
 use super::recipe::Recipe;
 use super::sums_state::clear;
 use super::units::UnitIds;
-use super::{Refused, boot_bytes};
+use super::{Refused, added, boot_bytes, mixed};
 use crate::exact::{Packed, Sum};
 use crate::grid::{CHUNK, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::moments::Moments;
@@ -251,16 +251,11 @@ impl State for BootTotals {
         if self.asked != other.asked {
             return Ok(Err(Refused::Other));
         }
-        if let (Some(here), Some(there)) = (self.clustered, other.clustered)
-            && here != there
-        {
+        if mixed(self.clustered, other.clustered) {
             return Ok(Err(Refused::MixedClusters));
         }
-        let counts = || {
-            let rows = self.n.checked_add(other.n)?;
-            Some([rows, self.excluded.checked_add(other.excluded)?, self.nan.checked_add(other.nan)?])
-        };
-        let Some([n, excluded, nan]) = counts() else { return Ok(Err(Refused::TooMany)) };
+        let counts = added([self.n, self.excluded, self.nan], [other.n, other.excluded, other.nan]);
+        let Some([n, excluded, nan]) = counts else { return Ok(Err(Refused::TooMany)) };
         let drawn = if other.n == 0 {
             self.drawn.clone()
         } else if self.n == 0 {

@@ -3,7 +3,7 @@
 use super::super::no_estimate::{Ended, NoEstimate};
 use super::super::paired::Wide;
 use super::super::smooth::Frame;
-use super::{Refused, recipe::Recipe};
+use super::{Refused, added, mixed, recipe::Recipe};
 use crate::clusters::{Id, Keyed, Names, Shards};
 use crate::exact::{Packed, Sum, SumOfSquares};
 use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks};
@@ -166,20 +166,15 @@ impl Kept {
     }
 
     pub fn merged(&self, other: &Kept, pace: &mut Pace<'_>) -> Result<Result<Kept, Refused>, Stopped> {
-        let mixed =
-            |here: Option<bool>, there: Option<bool>| here.is_some() && there.is_some() && here != there;
         if mixed(self.weighted, other.weighted) {
             return Ok(Err(Refused::MixedWeights));
         }
         if mixed(self.stratified, other.stratified) {
             return Ok(Err(Refused::MixedStrata));
         }
-        let counts = || {
-            let weightless = self.weightless.checked_add(other.weightless)?;
-            Some([weightless, self.unstratified.checked_add(other.unstratified)?])
-        };
+        let counts = added([self.weightless, self.unstratified], [other.weightless, other.unstratified]);
         let (Some([weightless, unstratified]), Some(strata)) =
-            (counts(), self.strata.merged(&other.strata, pace)?)
+            (counts, self.strata.merged(&other.strata, pace)?)
         else {
             return Ok(Err(Refused::TooMany));
         };

@@ -55,6 +55,20 @@ pub enum Refused {
     Other,
 }
 
+/// The sums of counts; `None` where one would leave its range.
+pub(super) fn added<const N: usize>(a: [u64; N], b: [u64; N]) -> Option<[u64; N]> {
+    let mut sums = [0; N];
+    for (sum, (a, b)) in sums.iter_mut().zip(a.into_iter().zip(b)) {
+        *sum = a.checked_add(b)?;
+    }
+    Some(sums)
+}
+
+/// Whether one of two states has what the other has not; `None` says that a state has no rows that could have it.
+pub(super) fn mixed(here: Option<bool>, there: Option<bool>) -> bool {
+    here.is_some() && there.is_some() && here != there
+}
+
 impl From<NoEstimate> for Refused {
     fn from(refused: NoEstimate) -> Self {
         Refused::Rows(refused)

@@ -4,7 +4,7 @@ use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::ordered::{between, exact_ranks, position};
 use super::super::paired::Wide;
 use super::histogram::{Bin, Histogram, rank_bits};
-use super::{Refused, quantile_bytes};
+use super::{Refused, added, quantile_bytes};
 use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::{Confidence, Interval};
 use crate::memory::{self, NoMemory};
@@ -134,11 +134,8 @@ impl State for QuantileCounts {
         other: &QuantileCounts,
         _: Progress<'_>,
     ) -> Result<Result<QuantileCounts, Refused>, Stopped> {
-        let counts = || {
-            let values = self.n.checked_add(other.n)?;
-            Some([values, self.excluded.checked_add(other.excluded)?, self.nan.checked_add(other.nan)?])
-        };
-        let Some([n, excluded, nan]) = counts() else { return Ok(Err(Refused::TooMany)) };
+        let counts = added([self.n, self.excluded, self.nan], [other.n, other.excluded, other.nan]);
+        let Some([n, excluded, nan]) = counts else { return Ok(Err(Refused::TooMany)) };
         let histogram = self.histogram.plus(&other.histogram)?;
         Ok(Ok(QuantileCounts { n, histogram, excluded, nan }))
     }

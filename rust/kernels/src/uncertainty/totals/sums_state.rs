@@ -12,7 +12,7 @@ use super::facts::Facts;
 use super::few::OwnSums;
 use super::recipe::Recipe;
 use super::sums_design::in_two_strata;
-use super::{Refused, sums_bytes};
+use super::{Refused, added, mixed, sums_bytes};
 use crate::clusters::{Id, Keyed, Names, Shards};
 use crate::exact::{Packed, Sum};
 use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks};
@@ -397,21 +397,16 @@ impl State for SumsTotals {
         if self.formula != other.formula {
             return Ok(Err(Refused::Other));
         }
-        if let (Some(here), Some(there)) = (self.clustered, other.clustered)
-            && here != there
-        {
+        if mixed(self.clustered, other.clustered) {
             return Ok(Err(Refused::MixedClusters));
         }
-        let counts = || {
-            let rows = self.n.checked_add(other.n)?;
-            Some([rows, self.excluded.checked_add(other.excluded)?, self.nan.checked_add(other.nan)?])
-        };
         let mut pace = Pace::new(progress);
         let kept = match self.kept.merged(&other.kept, &mut pace)? {
             Ok(kept) => kept,
             Err(refused) => return Ok(Err(refused)),
         };
-        let Some([n, excluded, nan]) = counts() else { return Ok(Err(Refused::TooMany)) };
+        let counts = added([self.n, self.excluded, self.nan], [other.n, other.excluded, other.nan]);
+        let Some([n, excluded, nan]) = counts else { return Ok(Err(Refused::TooMany)) };
         let Some(named) = self.named.merged(&other.named, &mut pace)? else {
             return Ok(Err(in_two_strata(&self.named, &other.named)));
         };
