@@ -132,6 +132,7 @@ impl Unscorable {
 mod tests {
     use super::*;
     use crate::grid::set_threads;
+    use crate::grid::tests::turn;
     use crate::rows::Table;
     use crate::tokens::scores::tests::logits;
 
@@ -169,6 +170,7 @@ mod tests {
                     values.fill(f32::NAN);
                 }
             }
+            let _turn = turn();
             for threads in [1, 3] {
                 set_threads(Some(threads));
                 let got = scored(&hidden, &weight, targets).unwrap();
