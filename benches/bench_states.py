@@ -10,8 +10,8 @@ import steelyard as sy
 
 from .harness import Row, need
 
-N, B = 1_000_000, 100
-BATCH = 100_000
+N, B = 1_000_000, 200
+ROWS_READ, BATCH, CLUSTERS = 10_000_000, 1_000_000, 10_000
 
 
 def _column() -> np.ndarray:
@@ -66,8 +66,8 @@ def ratio_by_clusters() -> Row:
     """A ratio with its clustered error from batches, against the sums of pandas alone"""
     (pandas,) = need("pandas")
     rng = np.random.default_rng(2)
-    up, down, ids = rng.random(N), rng.random(N), rng.integers(0, 10_000, N)
-    batches = [slice(start, start + BATCH) for start in range(0, N, BATCH)]
+    up, down, ids = rng.random(ROWS_READ), rng.random(ROWS_READ), rng.integers(0, CLUSTERS, ROWS_READ)
+    batches = [slice(start, start + BATCH) for start in range(0, ROWS_READ, BATCH)]
 
     def ours() -> float:
         state = sy.uncertainty.EstimateState("ratio")
@@ -83,7 +83,7 @@ def ratio_by_clusters() -> Row:
         return total["up"].sum() / total["down"].sum()
 
     return Row(
-        work=f"EstimateState of a ratio, n = {N:,} in {len(batches)} batches, 10,000 clusters",
+        work=f"EstimateState of a ratio, n = {ROWS_READ:,} in {len(batches)} batches, {CLUSTERS:,} clusters",
         ours=ours,
         peer=peer,
         against="`groupby(id).sum()` of each batch, added up, without an error",

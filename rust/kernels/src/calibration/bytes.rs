@@ -53,10 +53,9 @@ impl State for BinTotals {
             return Ok(Err(refused));
         }
         let Some(tally) = self.tally.plus(&other.tally)? else { return Ok(Err(Refused::Range)) };
-        let mut pace = Pace::new(progress);
-        let alone = self.alone.joined(&other.alone, &mut pace)?;
-        let cells = self.cells.merged(&other.cells, &mut pace)?;
-        let weighted = self.weighted.merged(&other.weighted, &mut pace)?;
+        let alone = self.alone.joined(&other.alone, &mut Pace::new(&mut *progress))?;
+        let cells = self.cells.merged(&other.cells, &mut *progress)?;
+        let weighted = self.weighted.merged(&other.weighted, progress)?;
         let both = cells.zip(weighted);
         Ok(both.map(|(cells, weighted)| BinTotals { tally, cells, weighted, alone }).ok_or(Refused::Range))
     }

@@ -21,7 +21,7 @@ pub(super) struct Cell<W> {
     pub bin: Bin,
 }
 
-impl<W: Ord + Copy> Keyed for Cell<W> {
+impl<W: Ord + Copy + Send + Sync> Keyed for Cell<W> {
     type Key = (Id, W, u32);
     fn key(&self) -> &(Id, W, u32) {
         &self.key

@@ -1,12 +1,14 @@
 //! Long copy-on-write lists: copies share the parts that neither has changed since, so that copying costs little, and
 //! changing a copy leaves the original as it is.
 
-use crate::grid::{Pace, Stopped};
+use crate::grid::{Pace, Progress, Stopped, map_chunks};
 use crate::memory::{self, NoMemory};
 use std::sync::Arc;
 
 /// The largest number of items in a shard, and so the most that a change of a shared shard copies.
 const SHARD: usize = 256;
+/// About how many items of each list a part of a merge has; the threads take parts.
+pub(super) const PART: usize = 16 * SHARD;
 
 /// A list divided into shards, none of which is empty.
 #[derive(Debug)]
@@ -90,62 +92,93 @@ impl<T> Default for Filled<T> {
 }
 
 impl<T> Filled<T> {
-    /// Adds an item; whether that has filled a shard.
-    fn push(&mut self, item: T) -> Result<bool, NoMemory> {
+    #[inline]
+    fn push(&mut self, item: T) -> Result<(), NoMemory> {
         if self.last.capacity() == 0 {
             self.last = memory::with_capacity(SHARD)?;
         }
         self.last.push(item);
-        let full = self.last.len() == SHARD;
-        if full {
+        if self.last.len() == SHARD {
             memory::push(&mut self.shards, Arc::new(std::mem::take(&mut self.last)))?;
         }
-        Ok(full)
+        Ok(())
     }
 
-    fn list(mut self) -> Result<Shards<T>, NoMemory> {
-        let len = self.shards.len() * SHARD + self.last.len();
+    fn shards(mut self) -> Result<Vec<Arc<Vec<T>>>, NoMemory> {
         if !self.last.is_empty() {
             self.last.shrink_to_fit();
             memory::push(&mut self.shards, Arc::new(self.last))?;
         }
-        Ok(Shards { shards: self.shards, len })
+        Ok(self.shards)
     }
 }
 
-/// A place in a list.
+/// A place in a row of slices, none of which is empty.
 struct Cursor<'a, T> {
-    shards: &'a [Arc<Vec<T>>],
+    slices: std::slice::Iter<'a, &'a [T]>,
     items: &'a [T],
 }
 
 impl<'a, T> Cursor<'a, T> {
-    fn of(list: &'a Shards<T>) -> Self {
-        Cursor { shards: &list.shards, items: &[] }
+    fn of(slices: &'a [&'a [T]]) -> Self {
+        let mut slices = slices.iter();
+        let items = slices.next().copied().unwrap_or_default();
+        Cursor { slices, items }
     }
 
     /// The item at this place, if this is not the end.
-    fn item(&mut self) -> Option<&'a T> {
-        if self.items.is_empty() {
-            let (first, rest) = self.shards.split_first()?;
-            (self.items, self.shards) = (first, rest);
-        }
+    #[inline]
+    fn item(&self) -> Option<&'a T> {
         self.items.first()
     }
 
     /// Leaves the item at this place behind.
+    #[inline]
     fn pass(&mut self) {
         self.items = self.items.get(1..).unwrap_or_default();
+        if self.items.is_empty() {
+            self.items = self.slices.next().copied().unwrap_or_default();
+        }
     }
 }
 
 /// An item of a sorted list.
-pub(crate) trait Keyed: Clone {
+pub(crate) trait Keyed: Clone + Send + Sync {
     /// The type of the key by which the list is sorted.
-    type Key: Ord;
+    type Key: Ord + Clone + Send + Sync;
     fn key(&self) -> &Self::Key;
     /// Adds another item of the same key to this one; false, with nothing changed, where a sum would leave its range.
     fn join(&mut self, other: &Self) -> bool;
+}
+
+/// Items in ascending order of their keys, each of which occurs once, that can be read from any key on.
+pub(crate) trait Ascending<T: Keyed>: Sync {
+    /// About how many items there are.
+    fn size(&self) -> usize;
+    /// Keys that divide the items into parts of about [`PART`].
+    fn dividing(&self) -> Result<Vec<T::Key>, NoMemory>;
+    /// The items whose keys are not below `from` and are below `to`; without them, from the first or to the last one.
+    fn within(&self, from: Option<&T::Key>, to: Option<&T::Key>)
+    -> Result<impl Iterator<Item = T>, NoMemory>;
+}
+
+impl<T: Keyed> Ascending<T> for Shards<T> {
+    fn size(&self) -> usize {
+        self.len
+    }
+
+    fn dividing(&self) -> Result<Vec<T::Key>, NoMemory> {
+        let firsts = self.shards.iter().step_by(PART / SHARD).skip(1);
+        memory::gathered(firsts.filter_map(|shard| shard.first()).map(|first| first.key().clone()))
+    }
+
+    fn within(
+        &self,
+        from: Option<&T::Key>,
+        to: Option<&T::Key>,
+    ) -> Result<impl Iterator<Item = T>, NoMemory> {
+        Ok(self.between(from, to)?.into_iter().flatten().cloned())
+    }
 }
 
 /// Lists that are sorted by their keys, each of which occurs once.
@@ -215,45 +248,59 @@ impl<T: Keyed> Shards<T> {
         few < self.len() / SHARD
     }
 
+    /// The items whose keys are not below `from` and are below `to`, in slices of which none is empty.
+    fn between(&self, from: Option<&T::Key>, to: Option<&T::Key>) -> Result<Vec<&[T]>, NoMemory> {
+        let at = |key: &T::Key| {
+            let (shard, place) = self.place(key);
+            (shard, place.unwrap_or_else(|place| place))
+        };
+        let (first, start) = from.map_or((0, 0), at);
+        let (last, end) = to.map_or((self.shards.len(), 0), at);
+        let shards = self.shards.iter().enumerate().take(last + 1).skip(first);
+        let slices = shards.map(|(index, shard)| {
+            let start = if index == first { start } else { 0 };
+            let end = if index == last { end } else { shard.len() };
+            shard.get(start..end).unwrap_or_default()
+        });
+        memory::gathered(slices.filter(|slice| !slice.is_empty()))
+    }
+
     /// Both lists merged, with items of the same key added up; `None` where a sum would leave its range.
-    pub(crate) fn merged(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Option<Self>, Stopped> {
+    pub(crate) fn merged(&self, other: &Self, progress: Progress<'_>) -> Result<Option<Self>, Stopped> {
         if self.is_empty() {
             return Ok(Some(other.copied()?));
         }
         if self.is_long_beside(other.len()) {
-            return self.with_few(other, pace);
+            return self.with_few(other, &mut Pace::new(progress));
         }
-        self.with_ascending(other.iter().cloned(), pace)
+        self.with(other, progress)
     }
 
-    /// This list with items added whose keys ascend; `None` where a sum would leave its range.
-    pub(crate) fn with_ascending(
+    /// This list with items added; `None` where a sum would leave its range. Both are divided at the same keys, so that
+    /// all threads merge parts.
+    pub(crate) fn with(
         &self,
-        items: impl Iterator<Item = T>,
-        pace: &mut Pace<'_>,
+        other: &impl Ascending<T>,
+        progress: Progress<'_>,
     ) -> Result<Option<Self>, Stopped> {
-        let (mut all, mut mine) = (Filled::default(), Cursor::of(self));
-        let mut add = |item: T| if all.push(item)? { pace.stride(SHARD) } else { Ok(()) };
-        for item in items {
-            while let Some(less) = mine.item().filter(|mine| mine.key() < item.key()) {
-                add(less.clone())?;
-                mine.pass();
-            }
-            let Some(mut both) = mine.item().filter(|mine| mine.key() == item.key()).cloned() else {
-                add(item)?;
-                continue;
-            };
-            mine.pass();
-            if !both.join(&item) {
-                return Ok(None);
-            }
-            add(both)?;
+        let mut keys = self.dividing()?;
+        for key in other.dividing()? {
+            memory::push(&mut keys, key)?;
         }
-        while let Some(next) = mine.item() {
-            add(next.clone())?;
-            mine.pass();
+        keys.sort_unstable();
+        let bytes = 4 * size_of::<T>() * (self.len + other.size());
+        let parts = map_chunks(keys.len() + 1, bytes, progress, |part| {
+            let (from, to) = (part.checked_sub(1).and_then(|before| keys.get(before)), keys.get(part));
+            merged(&self.between(from, to)?, other.within(from, to)?)
+        })?;
+        let mut all = Shards::default();
+        for part in parts {
+            let Some(shards) = part? else { return Ok(None) };
+            memory::reserve(&mut all.shards, shards.len())?;
+            all.len += shards.iter().map(|shard| shard.len()).sum::<usize>();
+            all.shards.extend(shards);
         }
-        Ok(Some(all.list()?))
+        Ok(Some(all))
     }
 
     /// As [`Shards::merged`] for an `other` that is so short that most shards stay shared.
@@ -267,6 +314,32 @@ impl<T: Keyed> Shards<T> {
         }
         Ok(Some(all))
     }
+}
+
+/// Slices and other items merged, both in ascending order; `None` where a sum would leave its range.
+fn merged<T: Keyed>(
+    slices: &[&[T]],
+    items: impl Iterator<Item = T>,
+) -> Result<Option<Vec<Arc<Vec<T>>>>, NoMemory> {
+    let (mut all, mut mine) = (Filled::default(), Cursor::of(slices));
+    for mut item in items {
+        while let Some(less) = mine.item().filter(|mine| mine.key() < item.key()) {
+            all.push(less.clone())?;
+            mine.pass();
+        }
+        if let Some(same) = mine.item().filter(|mine| mine.key() == item.key()) {
+            if !item.join(same) {
+                return Ok(None);
+            }
+            mine.pass();
+        }
+        all.push(item)?;
+    }
+    while let Some(next) = mine.item() {
+        all.push(next.clone())?;
+        mine.pass();
+    }
+    Ok(Some(all.shards()?))
 }
 
 #[cfg(test)]
@@ -294,7 +367,7 @@ mod tests {
     }
 
     fn merged(a: &Shards<Count>, b: &Shards<Count>) -> Option<Shards<Count>> {
-        a.merged(b, &mut Pace::new(&mut |_| true)).unwrap()
+        a.merged(b, &mut |_| true).unwrap()
     }
 
     fn scattered(n: u64, seed: u64) -> impl Iterator<Item = u64> {

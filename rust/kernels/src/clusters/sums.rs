@@ -1,13 +1,13 @@
 //! The exact sum of the values of each cluster.
 
-use crate::exact::{Packed, Units};
+use crate::exact::{Packed, Sum, Units};
 use crate::grid::{self, CHUNK, Progress, Stopped, chunk, chunks, each_chunk, map_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::Element;
 
 /// The fewest rows that get a table of their own, and how many rows there are for each entry of it.
-const PIECE: usize = 1 << 17;
-const PER_ENTRY: usize = 4;
+const PIECE: usize = 1 << 15;
+const PER_ENTRY: usize = 16;
 /// The most columns of a table.
 const TOGETHER: usize = 3;
 
@@ -35,6 +35,24 @@ impl ClusterTotals {
     /// The number of rows of a cluster.
     pub(crate) fn rows(&self, cluster: usize) -> u64 {
         self.tables.first().map_or(0, |table| table.rows(cluster))
+    }
+
+    /// The sum of a column over all rows.
+    pub(crate) fn total(&self, column: usize) -> Packed {
+        match &self.columns[column] {
+            Column::Tabled { table, place, units } => {
+                let sums = (0..self.clusters).map(|cluster| self.tables[*table].sum(cluster, *place));
+                // Without overflow, except where somebody else changes the values meanwhile.
+                units.packed(sums.fold(0, i128::wrapping_add))
+            }
+            Column::Ordered(sums) => {
+                let mut all = Sum::new();
+                for sum in sums {
+                    all.merge(sum);
+                }
+                all.packed()
+            }
+        }
     }
 
     /// The sum of a column over the rows of a cluster.
@@ -65,25 +83,14 @@ pub(crate) fn exact_sums<T: Element>(
     progress: Progress<'_>,
 ) -> Result<ClusterTotals, Stopped> {
     let narrow: Vec<_> = columns.iter().filter(|(_, units)| units.hold(codes.len())).copied().collect();
-    let (mut left, mut tables) = (&narrow[..], Vec::new());
-    loop {
-        let (table, rest) = match *left {
-            [] => (by_table::<T, 0>([], codes, clusters, &mut *progress)?, left),
-            [a] => (by_table([a], codes, clusters, &mut *progress)?, &left[1..]),
-            [a, b] => (by_table([a, b], codes, clusters, &mut *progress)?, &left[2..]),
-            [a, b, c, ..] => (by_table([a, b, c], codes, clusters, &mut *progress)?, &left[TOGETHER..]),
-        };
-        tables.push(table);
-        left = rest;
-        if left.is_empty() {
-            break;
-        }
-    }
+    // With fewer columns in a table, each thread has one of its own.
+    let together = narrow.len().div_ceil(grid::threads()).clamp(1, TOGETHER);
+    let tables = by_tables(&narrow, together, codes, clusters, &mut *progress)?;
     let (mut found, mut tabled) = (memory::with_capacity(columns.len())?, 0);
     for &(x, units) in columns {
         found.push(if units.hold(codes.len()) {
             tabled += 1;
-            Column::Tabled { table: (tabled - 1) / TOGETHER, place: (tabled - 1) % TOGETHER, units }
+            Column::Tabled { table: (tabled - 1) / together, place: (tabled - 1) % together, units }
         } else {
             Column::Ordered(by_order(x, codes, clusters, &mut *progress)?)
         });
@@ -91,26 +98,38 @@ pub(crate) fn exact_sums<T: Element>(
     Ok(ClusterTotals { clusters, tables, columns: found })
 }
 
-/// A table of K columns, to which each row was added at the entry of its cluster.
-fn by_table<T: Element, const K: usize>(
-    columns: [(&[T], Units); K],
+/// Tables of so many columns, and at least one, to which each row was added at the entry of its cluster.
+fn by_tables<T: Element>(
+    columns: &[(&[T], Units)],
+    together: usize,
     codes: &[i64],
     clusters: usize,
     progress: Progress<'_>,
-) -> Result<Table, Stopped> {
+) -> Result<Vec<Table>, Stopped> {
     let piece = PIECE.max(PER_ENTRY * clusters);
-    let work = size_of_val(codes) * (1 + 4 * K);
-    let parts = map_chunks(chunks(codes.len(), piece), work, &mut *progress, |index| {
-        let mut table = Table::new(K, clusters)?;
-        let rows = chunk(index, codes.len(), piece);
-        let columns = columns.map(|(x, units)| (&x[rows.clone()], units));
-        table.add(columns, &codes[rows]);
+    let (tables, pieces) = (columns.len().div_ceil(together).max(1), chunks(codes.len(), piece).max(1));
+    let work = size_of_val(codes) * (tables + 4 * columns.len());
+    let parts = map_chunks(tables * pieces, work, progress, |index| {
+        let rows = chunk(index % pieces, codes.len(), piece);
+        let own = columns.chunks(together).nth(index / pieces).unwrap_or_default();
+        let mut table = Table::new(own.len(), clusters)?;
+        let codes = &codes[rows.clone()];
+        let cut = |k: usize| (&own[k].0[rows.clone()], own[k].1);
+        match own {
+            [] => table.add::<T, 0>([], codes),
+            [_] => table.add([cut(0)], codes),
+            [_, _] => table.add([0, 1].map(cut), codes),
+            [_, _, _, ..] => table.add([0, 1, 2].map(cut), codes),
+        }
         Ok::<_, NoMemory>(table)
     })?;
-    let mut parts = parts.into_iter();
-    let mut all = parts.next().unwrap_or_else(|| Table::new(K, clusters))?;
-    for part in parts {
-        all.merge(&part?);
+    let mut all: Vec<Table> = memory::with_capacity(tables)?;
+    for (index, part) in parts.into_iter().enumerate() {
+        let part = part?;
+        match all.get_mut(index / pieces) {
+            Some(table) => table.merge(&part),
+            None => all.push(part),
+        }
     }
     Ok(all)
 }
@@ -234,6 +253,9 @@ mod tests {
                     assert_eq!(found.sum(k, code), Packed::of(&own), "{scale} {code}");
                     assert_eq!(found.rows(code), own.len() as u64);
                 }
+            }
+            for (k, (x, _)) in columns.iter().enumerate() {
+                assert_eq!(found.total(k), Packed::of(x), "{scale}");
             }
         }
     }

@@ -1,44 +1,64 @@
-//! The exact sum of many numbers and of their squares, gathered by exponent.
+//! Exact sums of many numbers, gathered by exponent: one or two additions of integers a number, where a superaccumulator
+//! takes nine (Neal's large superaccumulator, with the squares beside it).
 
-use super::units::Units;
 use super::wide::{Sum, SumOfSquares, parts};
 use crate::grid::CHUNK;
 use crate::memory::{self, NoMemory};
 
 /// The exponents that the bits of an f64 can have.
 const EXPONENTS: usize = 1 << 11;
+/// Tables of sums and squares: consecutive numbers often have one exponent, and an addition to a place waits for the one
+/// before.
+const TABLES: usize = 2;
 // A chunk of numbers may be added: 2^16 squares of 106 bits fit 128 bits.
 const _: () = assert!(CHUNK <= 1 << 16);
 
-/// The significands of the numbers of each exponent, added up, and their squares. One multiplication and two additions
-/// of integers a number, where a superaccumulator takes nine (Neal's large superaccumulator, with the squares beside it).
-pub(crate) struct ByExponent(Vec<(i128, u128)>);
+/// The significand with the sign of the number.
+#[inline(always)]
+fn signed(x: f64) -> i64 {
+    let sign = x.to_bits().cast_signed() >> 63;
+    (parts(x).0.cast_signed() ^ sign) - sign
+}
 
-impl ByExponent {
-    pub(crate) fn new() -> Result<Self, NoMemory> {
-        Ok(ByExponent(memory::filled(EXPONENTS, (0, 0))?))
-    }
+/// The exponent of the lowest bit of numbers with these bits above the fraction.
+fn exponent(bits: usize) -> i32 {
+    parts(f64::from_bits((bits as u64) << 52)).1
+}
 
-    /// Adds a finite number, at most [`CHUNK`] of them.
-    #[inline(always)]
-    pub(crate) fn add(&mut self, x: f64) {
-        let (significand, _) = parts(x);
-        let (sum, squares) = &mut self.0[(x.to_bits() >> 52) as usize % EXPONENTS];
-        *sum += i128::from(if x < 0.0 { -significand.cast_signed() } else { significand.cast_signed() });
+/// The exact sum of finite numbers, at most [`CHUNK`] of them, and of their squares.
+pub(crate) fn sum_and_squares(x: impl Iterator<Item = f64>) -> Result<(Sum, SumOfSquares), NoMemory> {
+    let mut gathered = memory::filled(TABLES * EXPONENTS, (0i128, 0u128))?;
+    for (i, x) in x.enumerate() {
+        let (sum, squares) = &mut gathered[i % TABLES * EXPONENTS + (x.to_bits() >> 52) as usize % EXPONENTS];
+        let significand = parts(x).0;
+        *sum += i128::from(signed(x));
         *squares += u128::from(significand) * u128::from(significand);
     }
-
-    /// The sum, the sum of the squares, and the binary orders of the numbers.
-    pub(crate) fn sums(&self) -> (Sum, SumOfSquares, Units) {
-        let (mut sum, mut squares, mut units) = (Sum::new(), SumOfSquares::new(), Units::NONE);
-        for (bits, (own, own_squares)) in self.0.iter().enumerate().filter(|(_, (_, squares))| *squares > 0) {
-            let (_, exponent) = parts(f64::from_bits((bits as u64) << 52));
-            sum.add_product(own.unsigned_abs(), exponent, *own < 0);
-            squares.add_product(*own_squares, 2 * exponent, false);
-            units = units.with(Units::at(exponent));
-        }
-        (sum, squares, units)
+    let (mut sum, mut all_squares) = (Sum::new(), SumOfSquares::new());
+    for (place, &(own, squares)) in gathered.iter().enumerate().filter(|(_, (_, squares))| *squares > 0) {
+        let exponent = exponent(place % EXPONENTS);
+        sum.add_product(own.unsigned_abs(), exponent, own < 0);
+        all_squares.add_product(squares, 2 * exponent, false);
     }
+    Ok((sum, all_squares))
+}
+
+/// The exact sum of finite numbers, at most [`CHUNK`] of them.
+pub(crate) fn sum_of(x: impl Iterator<Item = f64>) -> Result<Sum, NoMemory> {
+    // By sign and exponent: the sums of the lower 32 bits of the significands, and of the others.
+    let mut gathered = memory::filled(2 * EXPONENTS, [0u64; 2])?;
+    for x in x {
+        let significand = parts(x).0;
+        let [low, high] = &mut gathered[(x.to_bits() >> 52) as usize];
+        *low += significand & u64::from(u32::MAX);
+        *high += significand >> 32;
+    }
+    let mut sum = Sum::new();
+    for (place, &[low, high]) in gathered.iter().enumerate().filter(|(_, own)| **own != [0; 2]) {
+        let all = u128::from(low) + (u128::from(high) << 32);
+        sum.add_product(all, exponent(place % EXPONENTS), place >= EXPONENTS);
+    }
+    Ok(sum)
 }
 
 #[cfg(test)]
@@ -58,16 +78,15 @@ mod tests {
                 })
                 .collect();
             for n in [0, 1, 2, CHUNK] {
-                let (mut by, mut sum, mut squares) =
-                    (ByExponent::new().unwrap(), Sum::new(), SumOfSquares::new());
+                let (mut sum, mut squares) = (Sum::new(), SumOfSquares::new());
                 for &x in &x[..n] {
-                    by.add(x);
                     sum.add(x);
                     squares.add_square(x);
                 }
-                let (own, own_squares, units) = by.sums();
-                assert_eq!((own.packed(), own_squares.packed()), (sum.packed(), squares.packed()));
-                assert_eq!(units, Units::of(x[..n].iter().copied()));
+                let (sum, numbers) = (sum.packed(), || x[..n].iter().copied());
+                let (own, own_squares) = sum_and_squares(numbers()).unwrap();
+                assert_eq!((own.packed(), own_squares.packed()), (sum.clone(), squares.packed()));
+                assert_eq!(sum_of(numbers()).unwrap().packed(), sum);
             }
         }
     }

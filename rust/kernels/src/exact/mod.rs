@@ -8,7 +8,7 @@ mod squares;
 mod units;
 mod wide;
 
-pub(crate) use by_exponent::ByExponent;
+pub(crate) use by_exponent::{sum_and_squares, sum_of};
 pub use fixed::Fixed;
 pub use packed::Packed;
 pub use squares::{are_moments, centred_squares};

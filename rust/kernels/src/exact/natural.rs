@@ -37,7 +37,7 @@ pub(super) fn subtract(a: &mut Natural, b: &Natural) {
 }
 
 /// `digits 2^lowest / count`: the number rounded to 53 bits, ties to even, then divided.
-pub(super) fn quotient(digits: &Natural, lowest: i32, count: u64) -> f64 {
+pub(super) fn quotient(digits: &[u32], lowest: i32, count: u64) -> f64 {
     let Some(top) = digits.iter().rposition(|&digit| digit != 0) else { return 0.0 };
     let low = top.saturating_sub(2);
     let window = digits[low..=top].iter().rev().fold(0u128, |all, &digit| all << DIGIT | u128::from(digit));

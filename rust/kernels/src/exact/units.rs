@@ -15,9 +15,10 @@ impl Units {
     /// Of zeros, or of no number.
     pub(crate) const NONE: Units = Units { least: i32::MAX, most: i32::MIN };
 
-    /// Of numbers other than 0 whose lowest bits have this exponent.
-    pub(super) fn at(exponent: i32) -> Units {
-        Units { least: exponent, most: exponent }
+    /// Of numbers whose magnitudes, where they are not 0, lie between these; of zeros or no number where the largest one
+    /// is not above 0.
+    pub(crate) fn between(least: f64, most: f64) -> Units {
+        if most > 0.0 { Units { least: parts(least).1, most: parts(most).1 } } else { Units::NONE }
     }
 
     /// Of these numbers.
@@ -49,8 +50,10 @@ impl Units {
     #[inline(always)]
     pub(crate) fn count(self, x: f64) -> i128 {
         let (significand, exponent) = parts(x);
-        let of = i128::from(significand) << exponent.saturating_sub(self.least).clamp(0, 127);
-        if x < 0.0 { -of } else { of }
+        let sign = x.to_bits().cast_signed() >> 63;
+        let signed = (significand.cast_signed() ^ sign) - sign;
+        // The exponent of 0 may be below the unit's; its shift does not matter.
+        i128::from(signed).wrapping_shl((exponent.wrapping_sub(self.least)) as u32)
     }
 
     /// A sum of such multiples.

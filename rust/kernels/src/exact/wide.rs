@@ -9,7 +9,7 @@
 //! digits for the sum of a small cluster.
 
 use super::natural::{DIGIT, Natural, ZERO, quotient};
-use super::packed::Packed;
+use super::packed::{FEW, Packed};
 
 const DIGIT_BITS: u64 = u32::MAX as u64;
 /// How many numbers may be added before carries are propagated.
@@ -149,8 +149,19 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
 
     /// The sum divided by a count: the sum is rounded once, and then the quotient.
     pub fn over(self, count: u64) -> f64 {
-        let (negative, digits) = self.magnitude();
-        let magnitude = quotient(&digits, LOWEST, count);
+        let Some(first) = self.places.iter().position(|&place| place != 0) else { return 0.0 };
+        let end = self.places.iter().rposition(|&place| place != 0).map_or(0, |last| last + 1);
+        let (negative, magnitude) = if end - first < FEW {
+            // One place more takes the carry.
+            let mut places = [0; FEW];
+            places[..end - first].copy_from_slice(&self.places[first..end]);
+            let negative = magnitude(&mut places);
+            let lowest = LOWEST + (DIGIT as usize * first) as i32;
+            (negative, quotient(&places.map(|place| place as u32), lowest, count))
+        } else {
+            let (negative, digits) = self.magnitude();
+            (negative, quotient(&digits, LOWEST, count))
+        };
         if negative { -magnitude } else { magnitude }
     }
 
@@ -359,6 +370,17 @@ mod tests {
         assert!(refused(&[2, 0, 0, 1, 0, 0, 0]) && refused(&[0, 0, 0, 0, 0, 0, 0]) && refused(&[0, 0, 0, 1]));
         assert!(refused(&[0, 68, 0, 1, 0, 0, 0]) && refused(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]));
         assert!(!refused(&[0, 67, 0, 1, 0, 0, 0]));
+    }
+
+    #[test]
+    fn whole_numbers_are_told_from_others() {
+        for number in [0, 1, 7, 1 << 14, (1 << 14) + 1, 1 << 46, u64::MAX] {
+            assert_eq!(Packed::whole(number).to_whole(), Some(number));
+        }
+        for x in [-1.0, 0.5, 1.5, 5e-324, 18_446_744_073_709_551_616.0, 1e300] {
+            assert_eq!(Packed::of(&[x]).to_whole(), None, "{x}");
+        }
+        assert_eq!(Packed::of(&[f64::MAX, 1.0]).to_whole(), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl State for Totals {
 
     /// Refused where only one of the two has names or `per`, or where a count or a sum would leave its range.
     fn merged(&self, other: &Totals, progress: Progress<'_>) -> Result<Result<Totals, Refused>, Stopped> {
-        self.merged_at(other, &mut Pace::new(progress))
+        self.merged_at(other, progress)
     }
 
     /// Canonical bytes: equal totals have equal bytes. They contain `config`, whose meaning is the caller's. `None` for

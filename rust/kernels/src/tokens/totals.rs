@@ -286,7 +286,7 @@ impl Totals {
         names: Names<'_>,
         progress: Progress<'_>,
     ) -> Result<Result<Totals, Refused>, Stopped> {
-        let mut pace = Pace::new(progress);
+        let mut pace = Pace::new(&mut *progress);
         let mut other = Totals {
             per: Some(batch.per),
             precision: batch.precision,
@@ -305,7 +305,7 @@ impl Totals {
         if other.is_empty() {
             (other.per, other.precision) = (None, Precision::default());
         }
-        self.merged_at(&other, &mut pace)
+        self.merged_at(&other, progress)
     }
 
     /// Adds the total of a cluster; false where a sum would leave its range.
@@ -322,14 +322,17 @@ impl Totals {
     pub(super) fn merged_at(
         &self,
         other: &Totals,
-        pace: &mut Pace<'_>,
+        progress: Progress<'_>,
     ) -> Result<Result<Totals, Refused>, Stopped> {
         if let Err(refused) = self.takes(other) {
             return Ok(Err(refused));
         }
         let Some(sums) = self.sums_with(other) else { return Ok(Err(Refused::Total)) };
-        let Some(named) = self.named.merged(&other.named, pace)? else { return Ok(Err(Refused::Total)) };
-        Ok(Ok(Totals { named, unnamed: self.unnamed.joined(&other.unnamed, pace)?, ..sums }))
+        let Some(named) = self.named.merged(&other.named, &mut *progress)? else {
+            return Ok(Err(Refused::Total));
+        };
+        let unnamed = self.unnamed.joined(&other.unnamed, &mut Pace::new(progress))?;
+        Ok(Ok(Totals { named, unnamed, ..sums }))
     }
 
     /// The sums of everything except the lists of clusters; `None` where a count or a sum would leave its range.

@@ -7,7 +7,7 @@
 use super::mean_bytes;
 use super::totals::facts::{Facts, summed};
 use super::totals::{added, mixed};
-use crate::clusters::{ClusterTotals, Id, Keyed, Names, Shards, exact_sums};
+use crate::clusters::{ByCode, ClusterTotals, Id, Keyed, Names, Shards, exact_sums};
 use crate::exact::{Packed, Sum, SumOfSquares, Units, centred_squares};
 use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::cluster::ClusterSums;
@@ -145,54 +145,49 @@ impl MeanTotals {
         [excluded, nan]: [u64; 2],
         progress: Progress<'_>,
     ) -> Result<Result<MeanTotals, Refused>, Stopped> {
-        let mut pace = Pace::new(progress);
         let clustered = (batch.values.n > 0).then_some(batch.clusters.is_some());
         let other =
             MeanTotals { values: batch.values.clone(), clustered, excluded, nan, ..MeanTotals::default() };
-        let Some(of) = &batch.clusters else { return self.merged_at(&other, &mut pace) };
+        let Some(of) = &batch.clusters else { return self.merged_at(&other, progress) };
         let present = || (0..of.len()).filter(|&code| of.rows(code) > 0);
         if let Some(nameless) = present().find(|&code| code >= names.count()) {
             return Ok(Err(Refused::Code(nameless)));
         }
         let named = |code| Some(Named(names.id(code)?, Total { n: of.rows(code), sum: of.sum(0, code) }));
         if names.ascend() && !self.named.is_long_beside(of.len()) {
-            return self.merged_by(
-                &other,
-                |pace| self.named.with_ascending(present().filter_map(named), pace),
-                &mut pace,
-            );
+            let item = |code| if of.rows(code) > 0 { named(code) } else { None };
+            return self.merged_by(&other, || self.named.with(&ByCode { names, item }, progress));
         }
-        let mut batch = Shards::default();
+        let (mut batch, mut pace) = (Shards::default(), Pace::new(&mut *progress));
         for item in present().filter_map(named) {
             if !batch.add(item)? {
                 return Ok(Err(Refused::TooMany));
             }
             pace.step()?;
         }
-        self.merged_by(&other, |pace| self.named.merged(&batch, pace), &mut pace)
+        self.merged_by(&other, || self.named.merged(&batch, progress))
     }
 
     fn merged_at(
         &self,
         other: &MeanTotals,
-        pace: &mut Pace<'_>,
+        progress: Progress<'_>,
     ) -> Result<Result<MeanTotals, Refused>, Stopped> {
-        self.merged_by(other, |pace| self.named.merged(&other.named, pace), pace)
+        self.merged_by(other, || self.named.merged(&other.named, progress))
     }
 
     /// This state and `other` together, with the clusters that `named` merges.
     fn merged_by(
         &self,
         other: &MeanTotals,
-        named: impl FnOnce(&mut Pace<'_>) -> Result<Option<Shards<Named>>, Stopped>,
-        pace: &mut Pace<'_>,
+        named: impl FnOnce() -> Result<Option<Shards<Named>>, Stopped>,
     ) -> Result<Result<MeanTotals, Refused>, Stopped> {
         if mixed(self.clustered, other.clustered) {
             return Ok(Err(Refused::MixedClusters));
         }
         let counts = added([self.excluded, self.nan], [other.excluded, other.nan]);
         let (Some(values), Some([excluded, nan]), Some(named)) =
-            (self.values.plus(&other.values), counts, named(pace)?)
+            (self.values.plus(&other.values), counts, named()?)
         else {
             return Ok(Err(Refused::TooMany));
         };
@@ -224,17 +219,25 @@ impl MeanTotals {
 
     /// The sums of `x - shift` and the sizes of the clusters, in the order of their names; each sum is rounded once.
     pub fn cluster_sums(&self, shift: f64, progress: Progress<'_>) -> Result<ClusterSums, Stopped> {
-        let mut pace = Pace::new(progress);
+        let clusters: Vec<&Named> = memory::gathered(self.named.iter())?;
+        let each = 256;
+        let parts = map_chunks(chunks(clusters.len(), each), clusters.len() * 1024, progress, |index| {
+            memory::collected(clusters[chunk(index, clusters.len(), each)].iter().map(
+                |Named(_, Total { n, sum })| {
+                    let mut shifted = sum.wide::<SUM, SUM_LOWEST>();
+                    shifted.add_times(-shift, *n);
+                    (shifted.value(), *n as f64)
+                },
+            ))
+        })?;
         let mut clustered = ClusterSums {
-            sums: memory::with_capacity(self.named.len())?,
-            sizes: memory::with_capacity(self.named.len())?,
+            sums: memory::with_capacity(clusters.len())?,
+            sizes: memory::with_capacity(clusters.len())?,
         };
-        for Named(_, Total { n, sum }) in self.named.iter() {
-            let mut shifted = sum.wide::<SUM, SUM_LOWEST>();
-            shifted.add_times(-shift, *n);
-            clustered.sums.push(shifted.value());
-            clustered.sizes.push(*n as f64);
-            pace.step()?;
+        for part in parts {
+            let (sums, sizes): (Vec<f64>, Vec<f64>) = part?.into_iter().unzip();
+            clustered.sums.extend(sums);
+            clustered.sizes.extend(sizes);
         }
         Ok(clustered)
     }
@@ -253,7 +256,7 @@ impl State for MeanTotals {
         other: &MeanTotals,
         progress: Progress<'_>,
     ) -> Result<Result<MeanTotals, Refused>, Stopped> {
-        self.merged_at(other, &mut Pace::new(progress))
+        self.merged_at(other, progress)
     }
 
     fn to_bytes(&self, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> {

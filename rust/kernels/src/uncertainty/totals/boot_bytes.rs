@@ -89,7 +89,7 @@ pub(super) fn rows_of_sums(
     let mut sums = memory::with_capacity(rows * width)?;
     for _ in 0..rows {
         let count = packed(reader, Sum::PLACES)?;
-        let rows = whole(&count).filter(|&rows| counts(rows)).ok_or(BytesError::Impossible)?;
+        let rows = count.to_whole().filter(|&rows| counts(rows)).ok_or(BytesError::Impossible)?;
         sums.push(count);
         for _ in 1..width {
             let sum = packed(reader, Sum::PLACES)?;
@@ -110,13 +110,4 @@ fn within(sum: &Packed, rows: u64) -> bool {
     beyond.add_times(-f64::MAX, rows);
     beyond.add_times(-f64::MAX, rows);
     !beyond.is_positive()
-}
-
-/// The whole number that a sum is, if it is one below 2^64.
-fn whole(sum: &Packed) -> Option<u64> {
-    let number = sum.wide::<{ Sum::PLACES }, -1074>().value();
-    let count = number as u64;
-    let mut same = Sum::new();
-    same.add_times(1.0, count);
-    (number >= 0.0 && same.packed() == *sum).then_some(count)
 }

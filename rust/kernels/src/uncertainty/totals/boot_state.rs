@@ -133,7 +133,8 @@ impl BootTotals {
         let statistic = self.asked.formula.sums(&moments)?;
         let (recipe, frames) = (Recipe::of(&*statistic), statistic.frames());
         clear(&recipe, &frames, &self.sums, &moments)?;
-        let value = value_of(&*statistic, &recipe.moved(&frames, &self.sums));
+        let moves = recipe.moves(&frames);
+        let value = value_of(&*statistic, &moves.moved(&self.sums));
         if value.is_nan() {
             return Err(NoEstimate::NoAnswer.into());
         }
@@ -144,7 +145,7 @@ impl BootTotals {
         let each = 64;
         let of = |replicate: usize| {
             let sums = &self.drawn[replicate * width..][..width];
-            let value = value_of(&*statistic, &recipe.moved(&frames, sums));
+            let value = value_of(&*statistic, &moves.moved(sums));
             if statistic.degree() == 0 {
                 return value;
             }
@@ -179,7 +180,7 @@ fn of_rows(
     }
     let mut facts = memory::with_capacity(columns.len())?;
     for (place, column) in columns.iter().enumerate() {
-        facts.push(Facts::of(*column, place, &mut |_| progress(0))?.0);
+        facts.push(Facts::of(*column, place, true, &mut |_| progress(0))?.0);
     }
     let moments: Vec<Moments> = facts.iter().map(|facts| facts.moments(n as u64)).collect();
     let statistic = unframed(asked.formula)?;

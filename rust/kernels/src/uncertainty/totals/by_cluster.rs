@@ -99,9 +99,17 @@ impl ByCluster {
         Ok(ByCluster { totals: exact_sums(&values, codes, count, progress)?, columns })
     }
 
-    /// The codes of the clusters that have rows.
-    pub fn present(&self) -> impl Iterator<Item = usize> {
-        (0..self.totals.len()).filter(|&code| self.totals.rows(code) > 0)
+    /// Whether a cluster has rows.
+    pub fn has(&self, code: usize) -> bool {
+        self.totals.rows(code) > 0
+    }
+
+    /// The sums over all rows, of which the first is their number.
+    pub fn all(&self, rows: usize) -> Result<Vec<Packed>, NoMemory> {
+        memory::collected(self.columns.iter().map(|columns| match columns[..] {
+            [] => Packed::whole(rows as u64),
+            ref some => added(some.iter().map(|&column| self.totals.total(column))),
+        }))
     }
 
     /// The sums of a cluster; the first is its number of rows.
@@ -109,9 +117,11 @@ impl ByCluster {
         OwnSums::of(self.columns.len(), |place| match self.columns[place][..] {
             [] => Packed::whole(self.totals.rows(code)),
             [one] => self.totals.sum(one, code),
-            ref some => some.iter().fold(Packed::ZERO, |sum, &column| {
-                sum.plus::<{ Sum::PLACES }, -1074>(&self.totals.sum(column, code))
-            }),
+            ref some => added(some.iter().map(|&column| self.totals.sum(column, code))),
         })
     }
+}
+
+fn added(sums: impl Iterator<Item = Packed>) -> Packed {
+    sums.fold(Packed::ZERO, |all, sum| all.plus::<{ Sum::PLACES }, -1074>(&sum))
 }

@@ -6,7 +6,7 @@ use super::super::smooth::Frame;
 use super::{Refused, added, mixed, recipe::Recipe};
 use crate::clusters::{Id, Keyed, Names, Shards};
 use crate::exact::{Packed, Sum, SumOfSquares};
-use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks};
+use crate::grid::{CHUNK, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::cluster::near_one;
 use crate::intervals::moments::{Column, Moments};
 use crate::memory::{self, NoMemory};
@@ -165,7 +165,7 @@ impl Kept {
         Ok(Kept { squares: self.squares.clone(), strata: self.strata.copied()?, ..*self })
     }
 
-    pub fn merged(&self, other: &Kept, pace: &mut Pace<'_>) -> Result<Result<Kept, Refused>, Stopped> {
+    pub fn merged(&self, other: &Kept, progress: Progress<'_>) -> Result<Result<Kept, Refused>, Stopped> {
         if mixed(self.weighted, other.weighted) {
             return Ok(Err(Refused::MixedWeights));
         }
@@ -174,7 +174,7 @@ impl Kept {
         }
         let counts = added([self.weightless, self.unstratified], [other.weightless, other.unstratified]);
         let (Some([weightless, unstratified]), Some(strata)) =
-            (counts, self.strata.merged(&other.strata, pace)?)
+            (counts, self.strata.merged(&other.strata, progress)?)
         else {
             return Ok(Err(Refused::TooMany));
         };

@@ -2,7 +2,8 @@
 
 use super::super::no_estimate::{Ended, NoEstimate};
 use super::super::paired::Wide;
-use crate::exact::{ByExponent, Packed, Sum, Units};
+use super::range::Range;
+use crate::exact::{Packed, Sum, Units, sum_and_squares, sum_of};
 use crate::grid::{CHUNK, Progress, chunk, chunks, map_chunks};
 use crate::intervals::moments::Moments;
 use crate::memory::{self, NoMemory};
@@ -47,35 +48,48 @@ pub(in crate::uncertainty) fn summed<T: Element>(
     x: &[T],
     epsilon: f64,
 ) -> Result<Result<Summed, usize>, NoMemory> {
-    let (mut sums, mut facts) = (ByExponent::new()?, Facts::default());
-    for (i, x) in x.iter().enumerate() {
-        let x = x.to_f64() + 0.0; // turns -0 into 0: which of the two is the smallest would depend on their order
-        if !x.is_finite() {
-            return Ok(Err(i));
-        }
-        sums.add(x);
-        facts.low = if x < facts.low { x } else { facts.low };
-        facts.high = if x > facts.high { x } else { facts.high };
-        facts.graded |= x != 0.0 && x != 1.0;
-    }
+    let (facts, units) = match ranged(x, epsilon) {
+        Ok(found) => found,
+        Err(bad) => return Ok(Err(bad)),
+    };
+    let (sum, squares) = sum_and_squares(x.iter().map(|x| x.to_f64()))?;
+    Ok(Ok(Summed { facts: Facts { sum: sum.packed(), ..facts }, squares: squares.packed(), units }))
+}
+
+/// What is kept about the values of a chunk except their sum, and their binary orders.
+fn ranged<T: Element>(x: &[T], epsilon: f64) -> Result<(Facts, Units), usize> {
+    let range = Range::of(x)?;
+    let Range { low, high, graded, .. } = range;
+    let facts = Facts { low, high, graded, ..Facts::default() };
     let step = if x.is_empty() { 0.0 } else { scalar(|| facts.largest() * epsilon) };
-    let (sum, squares, units) = sums.sums();
-    let facts = Facts { sum: sum.packed(), step, ..facts };
-    Ok(Ok(Summed { facts, squares: squares.packed(), units }))
+    Ok((Facts { step, ..facts }, range.units()))
 }
 
 impl Facts {
-    /// Of the column `place`, and its binary orders; refused where a value or its square is not finite.
-    pub fn of(column: &dyn Wide, place: usize, progress: Progress<'_>) -> Result<(Facts, Units), Ended> {
+    /// Of the column `place`, and its binary orders; refused where a value or its square is not finite. Without
+    /// `summed` its sum stays 0.
+    pub fn of(
+        column: &dyn Wide,
+        place: usize,
+        summed: bool,
+        progress: Progress<'_>,
+    ) -> Result<(Facts, Units), Ended> {
         let n = column.len();
+        let of = |values: &[f64]| {
+            let mut found = ranged(values, column.epsilon());
+            if let (true, Ok((facts, _))) = (summed, &mut found) {
+                facts.sum = sum_of(values.iter().copied())?.packed();
+            }
+            Ok::<_, NoMemory>(found)
+        };
         let parts = map_chunks(chunks(n, CHUNK), n * 32, progress, |index| {
             let rows = chunk(index, n, CHUNK);
             let found = if let Some(values) = column.as_f64() {
-                summed(&values[rows.clone()], column.epsilon())?
+                of(&values[rows.clone()])?
             } else {
                 let mut values = memory::filled(rows.len(), 0.0)?;
                 column.widen(rows.start, &mut values);
-                summed(&values, column.epsilon())?
+                of(&values)?
             };
             Ok::<_, NoMemory>(
                 found.map_err(|at| NoEstimate::NotFinite { column: place, index: rows.start + at }),
@@ -83,8 +97,8 @@ impl Facts {
         })?;
         let (mut facts, mut units) = (Facts::default(), Units::NONE);
         for part in parts {
-            let part = part??;
-            (facts, units) = (facts.plus(&part.facts), units.with(part.units));
+            let (own, own_units) = part??;
+            (facts, units) = (facts.plus(&own), units.with(own_units));
         }
         let Facts { low, high, .. } = facts;
         if scalar(|| facts.largest() * facts.largest()).is_infinite() {

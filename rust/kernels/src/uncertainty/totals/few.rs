@@ -1,6 +1,6 @@
 //! The sums of a cluster, without memory of their own where they are few.
 
-use crate::exact::Packed;
+use crate::exact::{Packed, Sum};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -40,5 +40,18 @@ impl OwnSums {
             *sum = of(place);
         }
         OwnSums::Few(count as u8, sums)
+    }
+
+    /// Adds the sums at the same places.
+    pub fn add(&mut self, other: &OwnSums) {
+        let plus = |a: &Packed, b: &Packed| a.plus::<{ Sum::PLACES }, -1074>(b);
+        match self {
+            OwnSums::Few(count, sums) => {
+                for (sum, other) in sums.iter_mut().take(usize::from(*count)).zip(other.iter()) {
+                    *sum = plus(sum, other);
+                }
+            }
+            OwnSums::Many(sums) => *sums = sums.iter().zip(other.iter()).map(|(a, b)| plus(a, b)).collect(),
+        }
     }
 }

@@ -17,6 +17,7 @@ mod poisson;
 mod products;
 mod quantile_bytes;
 pub mod quantile_state;
+mod range;
 mod recipe;
 mod sums_bytes;
 mod sums_design;

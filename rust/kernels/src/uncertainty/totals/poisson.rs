@@ -45,58 +45,66 @@ struct Block<'a> {
     limbs: &'a [Limb],
     /// The first replicate divided by [`TOGETHER`].
     group: u32,
+    /// The rows that count in each replicate.
+    drawn: &'a mut [u16; TOGETHER],
     /// The sums of each limb in each replicate, as whole numbers.
     sums: &'a mut [[f64; TOGETHER]],
 }
+
+// A row counts at most 12 times.
+const _: () = assert!(BLOCK * AT_MOST.len() <= u16::MAX as usize);
 
 impl Kernel for Block<'_> {
     type Out = ();
 
     #[inline(always)]
     fn run<I: Isa>(self) {
+        let mut drawn = [0; TOGETHER];
         for (row, &number) in self.numbers.iter().enumerate() {
-            let counts = counts(self.stream, number, self.group);
+            let times = counts(self.stream, number, self.group);
+            let mut counts = [0.0; TOGETHER];
+            for r in 0..TOGETHER {
+                drawn[r] += times[r];
+                counts[r] = f64::from(times[r]);
+            }
             for (limb, sums) in self.limbs.iter().zip(self.sums.iter_mut()) {
                 let value = limb.values[row];
                 if value == 0.0 {
                     continue;
                 }
                 for r in 0..TOGETHER {
-                    sums[r] += counts[r] * value;
+                    sums[r] = I::add_exact_product(counts[r], value, sums[r]);
                 }
             }
         }
+        *self.drawn = drawn;
     }
 }
 
 /// How often a unit counts in each replicate of a group.
 #[inline(always)]
-fn counts(stream: UnitStream, number: u64, group: u32) -> [f64; TOGETHER] {
+fn counts(stream: UnitStream, number: u64, group: u32) -> [u16; TOGETHER] {
     let words = stream.words(number, group, 0);
     let mut upper = [0u16; TOGETHER];
     for i in 0..WORDS {
         upper[i] = words[i] as u16;
         upper[WORDS + i] = (words[i] >> 16) as u16;
     }
-    let (mut above, mut from) = ([0u16; TOGETHER], [0u16; TOGETHER]);
+    let (mut above, mut equal) = ([0u16; TOGETHER], [0u16; TOGETHER]);
     for bound in UPPER {
         for r in 0..TOGETHER {
             above[r] += u16::from(upper[r] > bound);
-            from[r] += u16::from(upper[r] >= bound);
+            equal[r] |= u16::from(upper[r] == bound);
         }
     }
     let mut undecided = 0;
     for r in 0..TOGETHER {
-        undecided |= above[r] ^ from[r];
+        undecided |= equal[r];
     }
     if undecided != 0 {
-        decide(stream, number, group, &upper, &from, &mut above);
+        decide(stream, number, group, &upper, &equal, &mut above);
     }
-    let mut counts = [0.0; TOGETHER];
-    for r in 0..TOGETHER {
-        counts[r] = f64::from(above[r]);
-    }
-    counts
+    above
 }
 
 /// Decides by the lower halves of words, which are drawn where they are needed.
@@ -106,12 +114,12 @@ fn decide(
     number: u64,
     group: u32,
     upper: &[u16; TOGETHER],
-    from: &[u16; TOGETHER],
+    undecided: &[u16; TOGETHER],
     counts: &mut [u16; TOGETHER],
 ) {
     let words = stream.words(number, group, 1);
     for r in 0..TOGETHER {
-        if counts[r] != from[r] {
+        if undecided[r] != 0 {
             let lower = if r < WORDS { words[r] as u16 } else { (words[r - WORDS] >> 16) as u16 };
             let word = u32::from(upper[r]) << 16 | u32::from(lower);
             counts[r] = AT_MOST.iter().filter(|&&bound| word >= bound).count() as u16;
@@ -155,19 +163,25 @@ pub fn drawn(
                 return Ok(Err(found));
             }
             cut.clear();
-            for (place, column) in &products.columns {
+            // The first product is 1.
+            for (place, column) in &products.columns[1..] {
                 limbs(*place, &column[..length], &mut cut)?;
             }
             let mut block_sums = memory::filled(cut.len(), [0.0; TOGETHER])?;
             for (at, group) in groups.clone().enumerate() {
                 block_sums.fill([0.0; TOGETHER]);
+                let mut drawn = [0; TOGETHER];
                 dispatch(Block {
                     stream,
                     numbers: &ids.numbers[start..start + length],
                     limbs: &cut,
                     group: group as u32,
+                    drawn: &mut drawn,
                     sums: &mut block_sums,
                 });
+                for (r, &rows) in drawn.iter().enumerate() {
+                    sums[(at * TOGETHER + r) * width].add_integer(rows.into(), 0);
+                }
                 for (limb, of) in cut.iter().zip(&block_sums) {
                     for (r, &sum) in of.iter().enumerate() {
                         let place = (at * TOGETHER + r) * width + limb.place;
@@ -202,7 +216,7 @@ mod tests {
         let stream = UnitStream::new(5, 0);
         let (mut often, mut sum, mut squares) = ([0u64; 16], 0.0, 0.0);
         for number in 0..20_000 {
-            for count in counts(stream, number, 3) {
+            for count in counts(stream, number, 3).map(f64::from) {
                 often[count as usize] += 1;
                 sum += count;
                 squares += count * count;
@@ -227,7 +241,7 @@ mod tests {
             for (r, count) in counts(stream, number, 0).into_iter().enumerate() {
                 let half = |words: &[u32; WORDS]| words[r % WORDS] >> (16 * (r / WORDS)) & 0xffff;
                 let word = half(&upper) << 16 | half(&lower);
-                assert_eq!(count, AT_MOST.iter().filter(|&&bound| word >= bound).count() as f64);
+                assert_eq!(usize::from(count), AT_MOST.iter().filter(|&&bound| word >= bound).count());
                 undecided += usize::from(UPPER.iter().any(|&bound| half(&upper) == u32::from(bound)));
             }
         }

@@ -95,19 +95,18 @@ impl Recipe {
         self.weighted.then(|| self.shape.parts - 1)
     }
 
-    /// The sums of the terms about their centres, each rounded once, from those of the products.
-    pub fn moved(&self, frames: &[Frame], sums: &[Packed]) -> Vec<f64> {
-        self.shape.terms.iter().map(|term| self.sum_of(term, frames, sums)).collect()
+    /// The terms about their centres.
+    pub fn moves(&self, frames: &[Frame]) -> Moves {
+        let of = |term: &Vec<Factor>| Move {
+            addends: self.addends(term, frames, [1.0, 0.0]).collect(),
+            scale: scale_of(term, frames),
+        };
+        Moves(self.shape.terms.iter().map(of).collect())
     }
 
-    /// As [`Recipe::moved`] where a column holds one value alone: a sum that is no more than what rounding of the products
-    /// may have left of it is 0.
-    pub fn moved_still(&self, frames: &[Frame], sums: &[Packed]) -> Vec<f64> {
-        let sum = |term: &Vec<Factor>| {
-            let found = self.about(term, frames, sums).clear();
-            found.map_or(0.0, |unscaled| scalar(|| unscaled * scale_of(term, frames)))
-        };
-        self.shape.terms.iter().map(sum).collect()
+    /// The sums of the terms about their centres, each rounded once, from those of the products.
+    pub fn moved(&self, frames: &[Frame], sums: &[Packed]) -> Vec<f64> {
+        self.moves(frames).moved(sums)
     }
 
     /// The sum of the squares of each term about its centre, for a recipe of pairs.
@@ -196,15 +195,76 @@ impl Recipe {
         term: &[Factor],
         frames: &[Frame],
         sums: &[Packed],
-        [high, low]: [f64; 2],
+        factor: [f64; 2],
     ) {
-        for (powers, Coefficient { parts, times }) in expanded(term, self.shape.parts, Some(frames)) {
-            let Ok(place) = self.products.binary_search(&powers) else { continue };
-            let parts = scalar(|| {
+        self.addends(term, frames, factor).for_each(|addend| found.add(&sums[addend.place], &addend));
+    }
+
+    /// What `factor` times a term about its centres is made of, but for its scale.
+    fn addends(
+        &self,
+        term: &[Factor],
+        frames: &[Frame],
+        [high, low]: [f64; 2],
+    ) -> impl Iterator<Item = Addend> {
+        let all = expanded(term, self.shape.parts, Some(frames)).into_iter();
+        all.filter_map(move |(powers, Coefficient { parts, times })| {
+            let place = self.products.binary_search(&powers).ok()?;
+            let coefficient = scalar(|| {
                 let [a, b] = multiplied(parts, high);
                 [a, b + parts[0] * low]
             });
-            found.add(&sums[place], parts, times);
+            Some(Addend { place, coefficient, times })
+        })
+    }
+}
+
+/// A multiple of the sum of a product.
+struct Addend {
+    place: usize,
+    coefficient: [f64; 2],
+    times: u32,
+}
+
+/// A term about its centres, from the sums of the products.
+struct Move {
+    addends: Vec<Addend>,
+    scale: f64,
+}
+
+/// The terms of a recipe about their centres.
+pub struct Moves(Vec<Move>);
+
+impl Moves {
+    /// The sums of the terms, each rounded once, from those of the products.
+    pub fn moved(&self, sums: &[Packed]) -> Vec<f64> {
+        let of = |term: &Move| {
+            let mut sum = Sum::new();
+            term.addends.iter().for_each(|addend| addend.add_to(&mut sum, &sums[addend.place]));
+            let unscaled = sum.value();
+            scalar(|| unscaled * term.scale)
+        };
+        self.0.iter().map(of).collect()
+    }
+
+    /// As [`Moves::moved`] where a column holds one value alone: a sum that is no more than what rounding of the products
+    /// may have left of it is 0.
+    pub fn moved_still(&self, sums: &[Packed]) -> Vec<f64> {
+        let of = |term: &Move| {
+            let mut found = Cancelling::default();
+            term.addends.iter().for_each(|addend| found.add(&sums[addend.place], addend));
+            found.clear().map_or(0.0, |unscaled| scalar(|| unscaled * term.scale))
+        };
+        self.0.iter().map(of).collect()
+    }
+}
+
+impl Addend {
+    fn add_to(&self, all: &mut Sum, sum: &Packed) {
+        for part in self.coefficient {
+            if part != 0.0 {
+                all.add_multiple(sum, part, self.times);
+            }
         }
     }
 }
@@ -225,13 +285,9 @@ const CLEAR: f64 = 1.0 / (1u128 << 80) as f64;
 const SMALL: f64 = 65_536.0;
 
 impl Cancelling {
-    fn add(&mut self, sum: &Packed, coefficient: [f64; 2], times: u32) {
-        for part in coefficient {
-            if part != 0.0 {
-                self.sum.add_multiple(sum, part, times);
-            }
-        }
-        self.size.add_multiple(&sum.magnitude(), coefficient[0].abs(), times);
+    fn add(&mut self, sum: &Packed, addend: &Addend) {
+        addend.add_to(&mut self.sum, sum);
+        self.size.add_multiple(&sum.magnitude(), addend.coefficient[0].abs(), addend.times);
     }
 
     /// The sum where its digits are known; a sum that is 0 is exact.

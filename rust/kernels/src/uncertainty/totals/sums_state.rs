@@ -13,8 +13,8 @@ use super::few::OwnSums;
 use super::recipe::Recipe;
 use super::sums_design::in_two_strata;
 use super::{Refused, added, mixed, sums_bytes};
-use crate::clusters::{Id, Keyed, Names, Shards};
-use crate::exact::{Packed, Sum};
+use crate::clusters::{ByCode, Id, Keyed, Names, Shards};
+use crate::exact::Packed;
 use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::Confidence;
 use crate::intervals::moments::Moments;
@@ -40,7 +40,7 @@ impl Keyed for Named {
         if self.2 != other.2 {
             return false;
         }
-        self.1 = OwnSums::of(self.1.len(), |k| self.1[k].plus::<{ Sum::PLACES }, -1074>(&other.1[k]));
+        self.1.add(&other.1);
         true
     }
 }
@@ -147,11 +147,11 @@ impl SumsTotals {
         progress: Progress<'_>,
     ) -> Result<Vec<Vec<f64>>, Stopped> {
         let clusters: Vec<&Named> = memory::gathered(self.named.iter())?;
-        let each = 256;
+        let (moves, each) = (recipe.moves(frames), 256);
         let parts = map_chunks(chunks(clusters.len(), each), clusters.len() * 1024, progress, |index| {
             let within = &clusters[chunk(index, clusters.len(), each)];
             let moved = |named: &&Named| {
-                if still { recipe.moved_still(frames, &named.1) } else { recipe.moved(frames, &named.1) }
+                if still { moves.moved_still(&named.1) } else { moves.moved(&named.1) }
             };
             memory::collected(within.iter().map(moved))
         })?;
@@ -279,9 +279,9 @@ pub(super) fn recipe_of(statistic: &dyn Sums, weighted: bool) -> Recipe {
     if weighted { Recipe::weighted(statistic) } else { Recipe::of(statistic) }
 }
 
-/// The number of rows of a cluster.
+/// The number of rows of a cluster; too large where the sums are none of a cluster.
 pub(super) fn rows_of(sums: &[Packed]) -> u64 {
-    sums[0].wide::<{ Sum::PLACES }, -1074>().value() as u64
+    sums[0].to_whole().unwrap_or(u64::MAX)
 }
 
 fn of_rows(
@@ -308,15 +308,18 @@ fn of_rows(
     if n == 0 {
         return Ok(Ok(empty));
     }
+    let statistic = unframed(formula)?;
+    // The sums of the columns themselves are added up by cluster.
+    let recipe = recipe_of(&*statistic, weights.is_some());
+    let bare = statistic.bare() && clusters.is_some() && weights.is_none() && recipe.degree() < 2;
     let (mut facts, mut units) =
         (memory::with_capacity(columns.len())?, memory::with_capacity(columns.len())?);
     for (place, column) in columns.iter().enumerate() {
-        let (of, orders) = Facts::of(*column, place, &mut *progress)?;
+        let (of, orders) = Facts::of(*column, place, !bare, &mut *progress)?;
         facts.push(of);
         units.push(orders);
     }
     let mut moments: Vec<Moments> = facts.iter().map(|facts| facts.moments(n as u64)).collect();
-    let statistic = unframed(formula)?;
     in_domains(&*statistic, &moments)?;
     let made = SumsTotals { n: n as u64, clustered: Some(clusters.is_some()), columns: facts, ..empty };
     let Some((codes, names)) = clusters else {
@@ -334,7 +337,6 @@ fn of_rows(
     if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= count) {
         return Ok(Err(Refused::Code(bad)));
     }
-    let recipe = made.recipe(&*statistic);
     let width = recipe.products().len();
     let mut columns: Vec<&dyn Wide> = memory::gathered(columns.iter().copied())?;
     if let Some(of) = &design.weights {
@@ -342,37 +344,66 @@ fn of_rows(
         memory::push(&mut columns, of)?;
         moments.extend(weights);
     }
-    let terms = if statistic.bare() && design.weights.is_none() && recipe.degree() < 2 {
+    let terms = if bare {
         bare_terms(&recipe, &columns, &units)?
     } else {
         terms(&*statistic, &recipe, &columns, &moments, &mut *progress)?
     };
     let by_cluster = ByCluster::of(&terms, width, (codes, count), &mut *progress)?;
-    let strata = shared(design.strata)?;
-    let (mut named, mut all) = (Shards::default(), memory::filled(width, Sum::new())?);
-    let mut pace = Pace::new(progress);
-    for code in by_cluster.present() {
-        let sums = by_cluster.sums(code);
-        for (all, sum) in all.iter_mut().zip(sums.iter()) {
-            all.merge(sum);
+    let sums = by_cluster.all(n)?;
+    let mut made = made;
+    if bare {
+        for (powers, sum) in recipe.products().iter().zip(&sums) {
+            for (facts, _) in made.columns.iter_mut().zip(powers).filter(|&(_, &power)| power > 0) {
+                facts.sum = sum.clone();
+            }
         }
-        let Some(id) = names.id(code) else { return Ok(Err(Refused::Code(code))) };
-        let stratum = design.strata.map(|of| {
+    }
+    Ok(match named(&by_cluster, design, names, progress)? {
+        Ok(named) => Ok(SumsTotals { sums, named, ..made }),
+        Err(refused) => Err(refused),
+    })
+}
+
+/// The clusters of a batch by their names.
+fn named(
+    by_cluster: &ByCluster,
+    design: &RowDesign<'_>,
+    names: Names<'_>,
+    progress: Progress<'_>,
+) -> Result<Result<Shards<Named>, Refused>, Stopped> {
+    let strata = shared(design.strata)?;
+    let stratum = |code: usize| match design.strata {
+        None => Some(None),
+        Some(of) => {
             let code = usize::try_from(*of.of_clusters.get(code)?).ok()?;
-            strata.get(code).cloned()
-        });
-        let stratum = match stratum {
-            Some(None) => return Ok(Err(Refused::Stratum(code))),
-            Some(found) => found,
-            None => None,
+            strata.get(code).cloned().map(Some)
+        }
+    };
+    let present = || (0..names.count()).filter(|&code| by_cluster.has(code));
+    if let Some(bad) = present().find(|&code| stratum(code).is_none()) {
+        return Ok(Err(Refused::Stratum(bad)));
+    }
+    let item = |code: usize| {
+        let sums = by_cluster.has(code).then(|| by_cluster.sums(code))?;
+        Some(Named(names.id(code)?, sums, stratum(code)?))
+    };
+    let mut named = Shards::default();
+    if names.ascend() {
+        return Ok(named.with(&ByCode { names, item }, progress)?.ok_or(Refused::Code(0)));
+    }
+    let mut pace = Pace::new(progress);
+    for code in present() {
+        let added = match item(code) {
+            Some(item) => named.add(item)?,
+            None => false,
         };
-        if !named.add(Named(id, sums, stratum))? {
+        if !added {
             return Ok(Err(Refused::Code(code)));
         }
         pace.step()?;
     }
-    let sums = memory::collected(all.into_iter().map(Sum::packed))?;
-    Ok(Ok(SumsTotals { sums, named, ..made }))
+    Ok(Ok(named))
 }
 
 impl State for SumsTotals {
@@ -400,14 +431,13 @@ impl State for SumsTotals {
         if mixed(self.clustered, other.clustered) {
             return Ok(Err(Refused::MixedClusters));
         }
-        let mut pace = Pace::new(progress);
-        let kept = match self.kept.merged(&other.kept, &mut pace)? {
+        let kept = match self.kept.merged(&other.kept, &mut *progress)? {
             Ok(kept) => kept,
             Err(refused) => return Ok(Err(refused)),
         };
         let counts = added([self.n, self.excluded, self.nan], [other.n, other.excluded, other.nan]);
         let Some([n, excluded, nan]) = counts else { return Ok(Err(Refused::TooMany)) };
-        let Some(named) = self.named.merged(&other.named, &mut pace)? else {
+        let Some(named) = self.named.merged(&other.named, progress)? else {
             return Ok(Err(in_two_strata(&self.named, &other.named)));
         };
         // A state without rows has no sums yet.
