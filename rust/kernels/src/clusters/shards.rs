@@ -92,6 +92,7 @@ impl<T> Default for Filled<T> {
 }
 
 impl<T> Filled<T> {
+    /// Adds an item at the end.
     #[inline]
     fn push(&mut self, item: T) -> Result<(), NoMemory> {
         if self.last.capacity() == 0 {
@@ -157,7 +158,7 @@ pub(crate) trait Ascending<T: Keyed>: Sync {
     fn size(&self) -> usize;
     /// Keys that divide the items into parts of about [`PART`].
     fn dividing(&self) -> Result<Vec<T::Key>, NoMemory>;
-    /// The items whose keys are not below `from` and are below `to`; without them, from the first or to the last one.
+    /// The items whose keys are not below `from` and are below `to`. `None`: from the first, or to the last.
     fn within(&self, from: Option<&T::Key>, to: Option<&T::Key>)
     -> Result<impl Iterator<Item = T>, NoMemory>;
 }

@@ -83,7 +83,7 @@ pub(crate) fn exact_sums<T: Element>(
     progress: Progress<'_>,
 ) -> Result<ClusterTotals, Stopped> {
     let narrow: Vec<_> = columns.iter().filter(|(_, units)| units.hold(codes.len())).copied().collect();
-    // With fewer columns in a table, each thread has one of its own.
+    // Fewer columns in a table where there would be fewer tables than threads.
     let together = narrow.len().div_ceil(grid::threads()).clamp(1, TOGETHER);
     let tables = by_tables(&narrow, together, codes, clusters, &mut *progress)?;
     let (mut found, mut tabled) = (memory::with_capacity(columns.len())?, 0);
@@ -98,7 +98,8 @@ pub(crate) fn exact_sums<T: Element>(
     Ok(ClusterTotals { clusters, tables, columns: found })
 }
 
-/// Tables of so many columns, and at least one, to which each row was added at the entry of its cluster.
+/// Tables of up to `together` columns, to which each row was added at the entry of its cluster; one table without columns
+/// where there is no column.
 fn by_tables<T: Element>(
     columns: &[(&[T], Units)],
     together: usize,

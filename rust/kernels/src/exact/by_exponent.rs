@@ -1,5 +1,5 @@
-//! Exact sums of many numbers, gathered by exponent: one or two additions of integers a number, where a superaccumulator
-//! takes nine (Neal's large superaccumulator, with the squares beside it).
+//! Exact sums of many numbers, gathered by exponent: two additions of integers a number, where a superaccumulator takes
+//! nine (Neal's large superaccumulator, with the squares beside it).
 
 use super::wide::{Sum, SumOfSquares, parts};
 use crate::grid::CHUNK;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 /// Digits that stand in place; the sum of a cluster has no more, except where its values span many binary orders.
 const HELD: usize = 6;
-/// Sums of fewer digits are added without the places that the widest numbers need.
+/// Sums of fewer digits are added and rounded without the places that the widest numbers need.
 pub(super) const FEW: usize = 12;
 
-/// A sum in canonical form: equal sums are equal here. Its lowest digit of 32 bits, which is not 0, stands at the place
-/// `first` of a [`Wide`]; that of 0 at the lowest place.
+/// A sum in canonical form: equal sums are equal here. Its lowest digit of 32 bits that is not 0 stands at the place
+/// `first` of a [`Wide`]; of a sum of 0, which has no digit, `first` is 0.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packed(Form);
 
@@ -51,7 +51,7 @@ fn is_below_0(words: Words) -> bool {
     words[2].cast_signed() < 0
 }
 
-/// The number with its sign changed; not the least one.
+/// The number with its sign changed; it must not be the least one.
 #[inline(always)]
 fn negative(words: Words) -> Words {
     let (low, one) = (!words[0]).overflowing_add(1);
@@ -87,7 +87,7 @@ fn sum_of(a: Words, b: Words) -> Option<Words> {
     let (middle, first) = a[1].overflowing_add(b[1]);
     let (middle, second) = middle.overflowing_add(u64::from(one));
     let high = i128::from(a[2].cast_signed()) + i128::from(b[2].cast_signed()) + i128::from(first | second);
-    // The least number has no magnitude of 191 bits.
+    // Without the numbers of this highest word, of which the least has no negative.
     let high = i64::try_from(high).ok().filter(|&high| high > i64::MIN)?;
     Some([low, middle, high.cast_unsigned()])
 }
@@ -161,7 +161,7 @@ impl Packed {
         }
     }
 
-    /// A number whose lowest bit is at the bottom of place `first`.
+    /// A number whose unit is that of place `first`.
     #[inline(always)]
     fn short(mut first: u16, mut words: Words) -> Packed {
         while words[0] as u32 == 0 {
@@ -176,7 +176,7 @@ impl Packed {
         Packed(Form::Short { first, words })
     }
 
-    /// The sum of both where an integer of 192 bits holds it.
+    /// The sum of both where integers of 192 bits hold them in one unit, and their sum.
     #[inline(always)]
     fn short_plus(&self, other: &Packed) -> Option<Packed> {
         let (Form::Short { first: i, words: a }, Form::Short { first: j, words: b }) = (&self.0, &other.0)

@@ -5,8 +5,8 @@
 //! [`Wide`] adds such multiples into places of 32 bits each. A place is stored in a signed 64-bit integer, so that 2^30
 //! numbers may be added before carries have to be propagated (Kulisch's long accumulator, with the delayed carries of
 //! R. Neal, "Fast exact summation using small and large superaccumulators", arXiv 1505.05571). [`Packed`] is the same
-//! number as sign and magnitude, without the zeros at both ends. A state keeps and writes it in this form: two or three
-//! digits for the sum of a small cluster.
+//! number without the zeros at both ends, which a state keeps, and writes as sign and magnitude: two or three digits for
+//! the sum of a small cluster.
 
 use super::natural::{DIGIT, Natural, ZERO, quotient};
 use super::packed::{FEW, Packed};
@@ -150,6 +150,8 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
     /// The sum divided by a count: the sum is rounded once, and then the quotient.
     pub fn over(self, count: u64) -> f64 {
         let Some(first) = self.places.iter().position(|&place| place != 0) else { return 0.0 };
+        // Two digits more, since a quotient is rounded from three of them.
+        let first = first.saturating_sub(2);
         let end = self.places.iter().rposition(|&place| place != 0).map_or(0, |last| last + 1);
         let (negative, magnitude) = if end - first < FEW {
             // One place more takes the carry.
@@ -370,6 +372,16 @@ mod tests {
         assert!(refused(&[2, 0, 0, 1, 0, 0, 0]) && refused(&[0, 0, 0, 0, 0, 0, 0]) && refused(&[0, 0, 0, 1]));
         assert!(refused(&[0, 68, 0, 1, 0, 0, 0]) && refused(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]));
         assert!(!refused(&[0, 67, 0, 1, 0, 0, 0]));
+    }
+
+    /// Quotients below 2^-1022 too, which are rounded twice.
+    #[test]
+    fn a_quotient_does_not_depend_on_pending_carries() {
+        let x = f64::from_bits(13 << 52);
+        let (whole, halves) = (sum(&[x]), sum(&[x / 2.0, x / 2.0]));
+        for count in 4_194_305..4_204_305 {
+            assert_eq!(whole.clone().over(count).to_bits(), halves.clone().over(count).to_bits(), "{count}");
+        }
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl MeanTotals {
         }
         let named = |code| Some(Named(names.id(code)?, Total { n: of.rows(code), sum: of.sum(0, code) }));
         if names.ascend() && !self.named.is_long_beside(of.len()) {
-            let item = |code| if of.rows(code) > 0 { named(code) } else { None };
+            let item = |code| if code < of.len() && of.rows(code) > 0 { named(code) } else { None };
             return self.merged_by(&other, || self.named.with(&ByCode { names, item }, progress));
         }
         let (mut batch, mut pace) = (Shards::default(), Pace::new(&mut *progress));

@@ -66,18 +66,18 @@ fn ranged<T: Element>(x: &[T], epsilon: f64) -> Result<(Facts, Units), usize> {
 }
 
 impl Facts {
-    /// Of the column `place`, and its binary orders; refused where a value or its square is not finite. Without
-    /// `summed` its sum stays 0.
+    /// Of the column `place`, and its binary orders; refused where a value or its square is not finite. Its sum
+    /// stays 0 where it is not asked for (`with_sum`).
     pub fn of(
         column: &dyn Wide,
         place: usize,
-        summed: bool,
+        with_sum: bool,
         progress: Progress<'_>,
     ) -> Result<(Facts, Units), Ended> {
         let n = column.len();
         let of = |values: &[f64]| {
             let mut found = ranged(values, column.epsilon());
-            if let (true, Ok((facts, _))) = (summed, &mut found) {
+            if let (true, Ok((facts, _))) = (with_sum, &mut found) {
                 facts.sum = sum_of(values.iter().copied())?.packed();
             }
             Ok::<_, NoMemory>(found)

@@ -44,6 +44,7 @@ impl OwnSums {
 
     /// Adds the sums at the same places.
     pub fn add(&mut self, other: &OwnSums) {
+        debug_assert_eq!(self.len(), other.len(), "sums at the same places");
         let plus = |a: &Packed, b: &Packed| a.plus::<{ Sum::PLACES }, -1074>(b);
         match self {
             OwnSums::Few(count, sums) => {

@@ -45,7 +45,7 @@ struct Block<'a> {
     limbs: &'a [Limb],
     /// The first replicate divided by [`TOGETHER`].
     group: u32,
-    /// The rows that count in each replicate.
+    /// How often the rows count in each replicate, all together.
     drawn: &'a mut [u16; TOGETHER],
     /// The sums of each limb in each replicate, as whole numbers.
     sums: &'a mut [[f64; TOGETHER]],

@@ -1,11 +1,11 @@
-//! Between which values a column lies, in one reading at the speed of memory.
+//! The range of a column, in one reading at the speed of memory.
 
 use crate::exact::Units;
 use crate::simd::{Element, Isa, Kernel, dispatch, padded};
 
 const LANES: usize = 16;
 
-/// What the values of a chunk lie between.
+/// The range of the values of a chunk.
 #[derive(Clone, Copy)]
 pub(super) struct Range {
     /// The smallest and the largest value; +infinity and -infinity where there is none.

@@ -99,7 +99,7 @@ impl Recipe {
     pub fn moves(&self, frames: &[Frame]) -> Moves {
         let of = |term: &Vec<Factor>| Move {
             addends: self.addends(term, frames, [1.0, 0.0]).collect(),
-            scale: scale_of(term, frames),
+            scale: scalar(|| scale_of(term, frames)),
         };
         Moves(self.shape.terms.iter().map(of).collect())
     }
@@ -200,7 +200,7 @@ impl Recipe {
         self.addends(term, frames, factor).for_each(|addend| found.add(&sums[addend.place], &addend));
     }
 
-    /// What `factor` times a term about its centres is made of, but for its scale.
+    /// The multiples of sums of products that add up to `factor` times a term about its centres, without its scale.
     fn addends(
         &self,
         term: &[Factor],

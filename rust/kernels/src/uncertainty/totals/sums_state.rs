@@ -279,7 +279,7 @@ pub(super) fn recipe_of(statistic: &dyn Sums, weighted: bool) -> Recipe {
     if weighted { Recipe::weighted(statistic) } else { Recipe::of(statistic) }
 }
 
-/// The number of rows of a cluster; too large where the sums are none of a cluster.
+/// The number of rows of a cluster; `u64::MAX` where the first sum is not a whole number.
 pub(super) fn rows_of(sums: &[Packed]) -> u64 {
     sums[0].to_whole().unwrap_or(u64::MAX)
 }
@@ -309,8 +309,8 @@ fn of_rows(
         return Ok(Ok(empty));
     }
     let statistic = unframed(formula)?;
-    // The sums of the columns themselves are added up by cluster.
     let recipe = recipe_of(&*statistic, weights.is_some());
+    // Whether the sums of the columns follow from those of their clusters.
     let bare = statistic.bare() && clusters.is_some() && weights.is_none() && recipe.degree() < 2;
     let (mut facts, mut units) =
         (memory::with_capacity(columns.len())?, memory::with_capacity(columns.len())?);
