@@ -8,6 +8,7 @@ mod sums;
 
 pub(crate) use batch::ByCode;
 pub use ids::{Id, LONGEST_TEXT, Names};
+pub(crate) use near::outside;
 pub use near::{Near, near};
 pub(crate) use shards::{Keyed, Shards};
 pub(crate) use sums::{ClusterTotals, exact_sums, units_of};

@@ -23,11 +23,7 @@ pub struct Near {
 pub fn near(ids: &[i64], codes: &mut [i64], progress: Progress<'_>) -> Result<Option<Near>, Stopped> {
     assert_eq!(ids.len(), codes.len(), "a code for each id");
     let n = ids.len();
-    let extremes = map_chunks(chunks(n, CHUNK), size_of_val(ids), &mut *progress, |i| {
-        dispatch(Extremes(&ids[chunk(i, n, CHUNK)]))
-    })?;
-    let low = extremes.iter().map(|&(low, _)| low).min().unwrap_or(0);
-    let high = extremes.iter().map(|&(_, high)| high).max().unwrap_or(0);
+    let (low, high) = extremes(ids, &mut *progress)?.unwrap_or((0, 0));
     let span = high.abs_diff(low);
     if n == 0 || span >= 4 * n as u64 + 1024 {
         return Ok(None);
@@ -67,7 +63,25 @@ pub fn near(ids: &[i64], codes: &mut [i64], progress: Progress<'_>) -> Result<Op
     Ok(Some(Near { low, above }))
 }
 
-/// The smallest and the largest of some ids.
+/// The smallest and the largest of some numbers, if there are any.
+fn extremes(numbers: &[i64], progress: Progress<'_>) -> Result<Option<(i64, i64)>, Stopped> {
+    let n = numbers.len();
+    let parts = map_chunks(chunks(n, CHUNK), size_of_val(numbers), progress, |i| {
+        dispatch(Extremes(&numbers[chunk(i, n, CHUNK)]))
+    })?;
+    Ok(parts.into_iter().reduce(|(low, high), (l, h)| (low.min(l), high.max(h))))
+}
+
+/// The index of the first code outside `0..count`.
+pub(crate) fn outside(codes: &[i64], count: usize, progress: Progress<'_>) -> Result<Option<usize>, Stopped> {
+    let is_out = |code: i64| code < 0 || code as usize >= count;
+    Ok(match extremes(codes, progress)? {
+        Some((low, high)) if is_out(low) || is_out(high) => codes.iter().position(|&code| is_out(code)),
+        Some(_) | None => None,
+    })
+}
+
+/// The smallest and the largest of some numbers.
 struct Extremes<'a>(&'a [i64]);
 
 impl Kernel for Extremes<'_> {

@@ -8,6 +8,8 @@ use crate::simd::Element;
 /// The fewest rows that get a table of their own, and how many rows there are for each entry of it.
 const PIECE: usize = 1 << 15;
 const PER_ENTRY: usize = 16;
+/// The most rows of a table without more of them for its entries: a thread adds them within some 20 ms.
+const LONG: usize = 1 << 22;
 /// The most columns of a table.
 const TOGETHER: usize = 3;
 
@@ -107,8 +109,11 @@ fn by_tables<T: Element>(
     clusters: usize,
     progress: Progress<'_>,
 ) -> Result<Vec<Table>, Stopped> {
-    let piece = PIECE.max(PER_ENTRY * clusters);
-    let (tables, pieces) = (columns.len().div_ceil(together).max(1), chunks(codes.len(), piece).max(1));
+    let tables = columns.len().div_ceil(together).max(1);
+    // As few pieces as there is work for all threads: each costs a table.
+    let share = codes.len().div_ceil(grid::threads().div_ceil(tables));
+    let piece = share.clamp(PIECE, LONG).max(PER_ENTRY * clusters);
+    let pieces = chunks(codes.len(), piece).max(1);
     let work = size_of_val(codes) * (tables + 4 * columns.len());
     let parts = map_chunks(tables * pieces, work, progress, |index| {
         let rows = chunk(index % pieces, codes.len(), piece);

@@ -7,7 +7,7 @@
 use super::mean_bytes;
 use super::totals::facts::{Facts, summed};
 use super::totals::{added, mixed};
-use crate::clusters::{ByCode, ClusterTotals, Id, Keyed, Names, Shards, exact_sums};
+use crate::clusters::{ByCode, ClusterTotals, Id, Keyed, Names, Shards, exact_sums, outside};
 use crate::exact::{Packed, Sum, SumOfSquares, Units, centred_squares};
 use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::cluster::ClusterSums;
@@ -108,7 +108,7 @@ pub fn sum_values<T: Element>(
     let clusters = match codes {
         None => None,
         Some((codes, count)) => {
-            if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= count) {
+            if let Some(bad) = outside(codes, count, &mut *progress)? {
                 return Ok(Err(Refused::Code(bad)));
             }
             Some(exact_sums(&[(x, units)], codes, count, progress)?)

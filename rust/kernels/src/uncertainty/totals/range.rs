@@ -21,7 +21,7 @@ impl Range {
     /// Of these values; an error holds the index of the first one that is not finite.
     pub fn of<T: Element>(x: &[T]) -> Result<Range, usize> {
         let finite = |x: &T| x.to_f64().is_finite();
-        dispatch(Lanes(x)).ok_or_else(|| x.iter().position(|x| !finite(x)).unwrap_or(0))
+        dispatch(Read(x)).ok_or_else(|| x.iter().position(|x| !finite(x)).unwrap_or(0))
     }
 
     /// The binary orders of the values.
@@ -30,46 +30,66 @@ impl Range {
     }
 }
 
-/// Of these values; `None` where one is not finite.
-struct Lanes<'a, T>(&'a [T]);
+/// The ranges of the values of each lane, as [`Range`] has them; `bad` is above 0 where a value is not finite.
+struct Lanes {
+    low: [f64; LANES],
+    high: [f64; LANES],
+    least: [f64; LANES],
+    graded: [f64; LANES],
+    bad: [f64; LANES],
+}
 
-impl<T: Element> Kernel for Lanes<'_, T> {
+impl Lanes {
+    #[inline(always)]
+    fn add<T: Element>(&mut self, block: &[T; LANES]) {
+        for l in 0..LANES {
+            let x = block[l].to_f64();
+            let magnitude = x.abs();
+            let positive = if magnitude > 0.0 { magnitude } else { f64::INFINITY };
+            self.low[l] = if x < self.low[l] { x } else { self.low[l] };
+            self.high[l] = if x > self.high[l] { x } else { self.high[l] };
+            self.least[l] = if positive < self.least[l] { positive } else { self.least[l] };
+            self.graded[l] = if x == 0.0 || x == 1.0 { self.graded[l] } else { 1.0 };
+            self.bad[l] = if magnitude <= f64::MAX { self.bad[l] } else { 1.0 };
+        }
+    }
+}
+
+/// The range of these values; `None` where one is not finite.
+struct Read<'a, T>(&'a [T]);
+
+impl<T: Element> Kernel for Read<'_, T> {
     type Out = Option<Range>;
 
     #[inline(always)]
     fn run<I: Isa>(self) -> Option<Range> {
-        let (mut low, mut high) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
-        let (mut least, mut graded, mut bad) = ([f64::INFINITY; LANES], [0.0; LANES], [0.0; LANES]);
-        let mut add = |block: &[T; LANES]| {
-            for l in 0..LANES {
-                let x = block[l].to_f64();
-                let magnitude = x.abs();
-                low[l] = if x < low[l] { x } else { low[l] };
-                high[l] = if x > high[l] { x } else { high[l] };
-                let positive = if magnitude > 0.0 { magnitude } else { f64::INFINITY };
-                least[l] = if positive < least[l] { positive } else { least[l] };
-                graded[l] = if x == 0.0 || x == 1.0 { graded[l] } else { 1.0 };
-                bad[l] = if magnitude <= f64::MAX { bad[l] } else { 1.0 };
-            }
+        let mut lanes = Lanes {
+            low: [f64::INFINITY; LANES],
+            high: [f64::NEG_INFINITY; LANES],
+            least: [f64::INFINITY; LANES],
+            graded: [0.0; LANES],
+            bad: [0.0; LANES],
         };
         let (blocks, tail) = self.0.as_chunks::<LANES>();
-        blocks.iter().for_each(&mut add);
-        if let Some(&first) = tail.first() {
-            add(&padded::<T, LANES>(tail, first));
+        for block in blocks {
+            lanes.add(block);
         }
-        if bad.iter().any(|&bad| bad > 0.0) {
-            return None;
+        if !tail.is_empty() {
+            lanes.add(&padded::<T, LANES>(tail, tail[0]));
         }
-        let smallest = |of: &[f64; LANES]| of.iter().fold(f64::INFINITY, |a, &b| if b < a { b } else { a });
-        let largest = high.iter().fold(f64::NEG_INFINITY, |a, &b| if b > a { b } else { a });
+        let (mut low, mut high, mut least) = (f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY);
+        let (mut graded, mut bad) = (false, false);
+        for l in 0..LANES {
+            low = if lanes.low[l] < low { lanes.low[l] } else { low };
+            high = if lanes.high[l] > high { lanes.high[l] } else { high };
+            least = if lanes.least[l] < least { lanes.least[l] } else { least };
+            graded |= lanes.graded[l] > 0.0;
+            bad |= lanes.bad[l] > 0.0;
+        }
         // Which of -0 and 0 is the smallest would depend on their order: both are 0.
-        let zero = |x: f64| if x == 0.0 { 0.0 } else { x };
-        Some(Range {
-            low: zero(smallest(&low)),
-            high: zero(largest),
-            least: smallest(&least),
-            graded: graded.iter().any(|&graded| graded > 0.0),
-        })
+        low = if low == 0.0 { 0.0 } else { low };
+        high = if high == 0.0 { 0.0 } else { high };
+        (!bad).then_some(Range { low, high, least, graded })
     }
 }
 

@@ -13,7 +13,7 @@ use super::few::OwnSums;
 use super::recipe::Recipe;
 use super::sums_design::in_two_strata;
 use super::{Refused, added, mixed, sums_bytes};
-use crate::clusters::{ByCode, Id, Keyed, Names, Shards};
+use crate::clusters::{ByCode, Id, Keyed, Names, Shards, outside};
 use crate::exact::Packed;
 use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::Confidence;
@@ -334,7 +334,7 @@ fn of_rows(
         return Ok(Ok(SumsTotals { sums, ..made }));
     };
     let count = names.count();
-    if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= count) {
+    if let Some(bad) = outside(codes, count, &mut *progress)? {
         return Ok(Err(Refused::Code(bad)));
     }
     let width = recipe.products().len();
