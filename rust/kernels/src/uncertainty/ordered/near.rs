@@ -116,6 +116,7 @@ fn each_block(x: &dyn Wide, pace: &mut Pace<'_>, mut read: impl FnMut(usize, &[f
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grid::TICK;
 
     /// Ties, both signs and zeros, numbers that share one bin but for one far away, and a range that a bin ends in.
     #[test]
@@ -150,7 +151,11 @@ mod tests {
     fn it_can_be_stopped() {
         let x: Vec<f64> = (0..1 << 22).map(f64::from).collect();
         let range = (0.0, f64::from((1 << 22) - 1));
-        let found = Near::of(&&x[..], 5..9, range, &mut Pace::new(&mut |_| false));
+        let mut stop = |_| false;
+        let mut pace = Pace::new(&mut stop);
+        // So that it is time to ask, however fast the machine is.
+        std::thread::sleep(2 * TICK);
+        let found = Near::of(&&x[..], 5..9, range, &mut pace);
         assert!(matches!(found, Err(Stopped::Cancelled)));
     }
 }
