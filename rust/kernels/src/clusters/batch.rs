@@ -1,10 +1,12 @@
 //! The clusters of a batch as items of a sorted list.
 
 use super::ids::{Id, Names};
-use super::shards::{Ascending, Keyed, PART};
+use super::shards::{Ascending, Keyed, PART, Shards};
+use crate::grid::{Pace, Progress, Stopped};
 use crate::memory::{self, NoMemory};
 
-/// The clusters of a batch whose names ascend. `item` gives the item of a code; `None` where it has no rows.
+/// The clusters of a batch. `item` gives the item of a code; `None` where it has no rows. They are [`Ascending`] items where
+/// the names ascend.
 pub(crate) struct ByCode<'a, F> {
     pub names: Names<'a>,
     pub item: F,
@@ -27,6 +29,31 @@ impl<T: Keyed<Key = Id>, F: Fn(usize) -> Option<T> + Sync> Ascending<T> for ByCo
     }
 }
 
+impl<F> ByCode<'_, F> {
+    /// The items as a list, in whatever order the names are. An error holds the code of an item that has the name of
+    /// another one, to which it cannot be added.
+    pub fn list<T>(&self, progress: Progress<'_>) -> Result<Result<Shards<T>, usize>, Stopped>
+    where
+        T: Keyed<Key = Id>,
+        F: Fn(usize) -> Option<T> + Sync,
+    {
+        let mut list = Shards::default();
+        if self.names.ascend() {
+            return Ok(list.with(self, progress)?.ok_or(0));
+        }
+        let mut pace = Pace::new(progress);
+        for code in 0..self.names.count() {
+            if let Some(item) = (self.item)(code)
+                && !list.add(item)?
+            {
+                return Ok(Err(code));
+            }
+            pace.step()?;
+        }
+        Ok(Ok(list))
+    }
+}
+
 impl Names<'_> {
     /// How many of the names, which ascend, are below this one.
     fn below(&self, id: &Id) -> usize {
@@ -41,7 +68,6 @@ impl Names<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shards::Shards;
     use super::*;
     use std::collections::BTreeMap;
 
@@ -78,6 +104,16 @@ mod tests {
             assert!(list.iter().map(|Count(id, count)| (id, count)).eq(&map));
             assert_eq!(list.len(), map.len());
         }
+        // In another order, and with a name twice.
+        let backwards: Vec<i64> = (0..9_000).rev().chain([5]).collect();
+        let names = Names::Numbers(&backwards);
+        let item = |code| Some(Count(names.id(code).unwrap(), 1));
+        let list_of = ByCode { names, item }.list(&mut |_| true).unwrap().unwrap();
+        let twice = |number: i64| if number == 5 { 2 } else { 1 };
+        let expected = (0..9_000).map(|number| (Id::Number(number), twice(number)));
+        assert!(list_of.iter().map(|count| (count.0.clone(), count.1)).eq(expected));
+        let item = |code| Some(Count(names.id(code).unwrap(), u64::MAX));
+        assert!(matches!(ByCode { names, item }.list(&mut |_| true).unwrap(), Err(9_000)));
         let full = |code| Some(Count(Names::Texts(&texts).id(code).unwrap(), u64::MAX));
         let beyond = ByCode { names: Names::Texts(&texts), item: full };
         assert!(list.with(&beyond, &mut |_| true).unwrap().is_none());

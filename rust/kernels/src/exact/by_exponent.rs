@@ -1,7 +1,7 @@
 //! Exact sums of many numbers, gathered by exponent: two additions of integers a number, where a superaccumulator takes
 //! nine (Neal's large superaccumulator, with the squares beside it).
 
-use super::wide::{Sum, SumOfSquares, parts};
+use super::wide::{Sum, SumOfSquares, parts, signed_parts};
 use crate::grid::CHUNK;
 use crate::memory::{self, NoMemory};
 
@@ -12,13 +12,6 @@ const EXPONENTS: usize = 1 << 11;
 const TABLES: usize = 2;
 // A chunk of numbers may be added: 2^16 squares of 106 bits fit 128 bits.
 const _: () = assert!(CHUNK <= 1 << 16);
-
-/// The significand with the sign of the number.
-#[inline(always)]
-fn signed(x: f64) -> i64 {
-    let sign = x.to_bits().cast_signed() >> 63;
-    (parts(x).0.cast_signed() ^ sign) - sign
-}
 
 /// The exponent of the lowest bit of numbers with these bits above the fraction.
 fn exponent(bits: usize) -> i32 {
@@ -31,7 +24,7 @@ pub(crate) fn sum_and_squares(x: impl Iterator<Item = f64>) -> Result<(Sum, SumO
     for (i, x) in x.enumerate() {
         let (sum, squares) = &mut gathered[i % TABLES * EXPONENTS + (x.to_bits() >> 52) as usize % EXPONENTS];
         let significand = parts(x).0;
-        *sum += i128::from(signed(x));
+        *sum += i128::from(signed_parts(x).0);
         *squares += u128::from(significand) * u128::from(significand);
     }
     let (mut sum, mut all_squares) = (Sum::new(), SumOfSquares::new());

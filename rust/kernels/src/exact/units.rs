@@ -1,7 +1,7 @@
 //! Numbers that lie within few binary orders, as whole multiples of one power of two.
 
 use super::packed::Packed;
-use super::wide::parts;
+use super::wide::{parts, signed_parts};
 
 /// The binary orders of some finite numbers, which are whole multiples of a power of two.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,11 +49,9 @@ impl Units {
     /// One of the numbers as a multiple of the unit.
     #[inline(always)]
     pub(crate) fn count(self, x: f64) -> i128 {
-        let (significand, exponent) = parts(x);
-        let sign = x.to_bits().cast_signed() >> 63;
-        let signed = (significand.cast_signed() ^ sign) - sign;
+        let (significand, exponent) = signed_parts(x);
         // The exponent of 0 may be below the unit's; its shift does not matter.
-        i128::from(signed).wrapping_shl((exponent.wrapping_sub(self.least)) as u32)
+        i128::from(significand).wrapping_shl(exponent.wrapping_sub(self.least) as u32)
     }
 
     /// A sum of such multiples.

@@ -35,6 +35,13 @@ pub fn parts(x: f64) -> (u64, i32) {
     if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) }
 }
 
+/// As [`parts`], with the sign of `x` at its significand.
+#[inline(always)]
+pub(super) fn signed_parts(x: f64) -> (i64, i32) {
+    let ((significand, exponent), sign) = (parts(x), x.to_bits().cast_signed() >> 63);
+    ((significand.cast_signed() ^ sign) - sign, exponent)
+}
+
 impl<const PLACES: usize, const LOWEST: i32> Default for Wide<PLACES, LOWEST> {
     fn default() -> Self {
         Wide { places: [0; PLACES], adds: 0 }

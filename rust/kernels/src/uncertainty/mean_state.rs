@@ -9,7 +9,7 @@ use super::totals::facts::{Facts, summed};
 use super::totals::{added, mixed};
 use crate::clusters::{ByCode, ClusterTotals, Id, Keyed, Names, Shards, exact_sums, outside};
 use crate::exact::{Packed, Sum, SumOfSquares, Units, centred_squares};
-use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks};
+use crate::grid::{CHUNK, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::cluster::ClusterSums;
 use crate::intervals::moments::{Moments, epsilon};
 use crate::memory::{self, NoMemory};
@@ -149,23 +149,22 @@ impl MeanTotals {
         let other =
             MeanTotals { values: batch.values.clone(), clustered, excluded, nan, ..MeanTotals::default() };
         let Some(of) = &batch.clusters else { return self.merged_at(&other, progress) };
-        let present = || (0..of.len()).filter(|&code| of.rows(code) > 0);
-        if let Some(nameless) = present().find(|&code| code >= names.count()) {
+        if let Some(nameless) = (names.count()..of.len()).find(|&code| of.rows(code) > 0) {
             return Ok(Err(Refused::Code(nameless)));
         }
-        let named = |code| Some(Named(names.id(code)?, Total { n: of.rows(code), sum: of.sum(0, code) }));
+        let item = |code: usize| {
+            let rows = if code < of.len() { of.rows(code) } else { 0 };
+            let total = (rows > 0).then(|| Total { n: rows, sum: of.sum(0, code) })?;
+            Some(Named(names.id(code)?, total))
+        };
+        let batch = ByCode { names, item };
         if names.ascend() && !self.named.is_long_beside(of.len()) {
-            let item = |code| if code < of.len() && of.rows(code) > 0 { named(code) } else { None };
-            return self.merged_by(&other, || self.named.with(&ByCode { names, item }, progress));
+            return self.merged_by(&other, || self.named.with(&batch, progress));
         }
-        let (mut batch, mut pace) = (Shards::default(), Pace::new(&mut *progress));
-        for item in present().filter_map(named) {
-            if !batch.add(item)? {
-                return Ok(Err(Refused::TooMany));
-            }
-            pace.step()?;
+        match batch.list(&mut *progress)? {
+            Ok(batch) => self.merged_by(&other, || self.named.merged(&batch, progress)),
+            Err(_) => Ok(Err(Refused::TooMany)),
         }
-        self.merged_by(&other, || self.named.merged(&batch, progress))
     }
 
     fn merged_at(

@@ -15,7 +15,7 @@ use super::sums_design::in_two_strata;
 use super::{Refused, added, mixed, sums_bytes};
 use crate::clusters::{ByCode, Id, Keyed, Names, Shards, outside};
 use crate::exact::Packed;
-use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks};
+use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
 use crate::intervals::Confidence;
 use crate::intervals::moments::Moments;
 use crate::intervals::spread::STEPS;
@@ -321,7 +321,7 @@ fn of_rows(
     }
     let mut moments: Vec<Moments> = facts.iter().map(|facts| facts.moments(n as u64)).collect();
     in_domains(&*statistic, &moments)?;
-    let made = SumsTotals { n: n as u64, clustered: Some(clusters.is_some()), columns: facts, ..empty };
+    let mut made = SumsTotals { n: n as u64, clustered: Some(clusters.is_some()), columns: facts, ..empty };
     let Some((codes, names)) = clusters else {
         if let Some(what) = design.alone() {
             return Ok(Err(Refused::NoClusters(what)));
@@ -351,7 +351,6 @@ fn of_rows(
     };
     let by_cluster = ByCluster::of(&terms, width, (codes, count), &mut *progress)?;
     let sums = by_cluster.all(n)?;
-    let mut made = made;
     if bare {
         for (powers, sum) in recipe.products().iter().zip(&sums) {
             for (facts, _) in made.columns.iter_mut().zip(powers).filter(|&(_, &power)| power > 0) {
@@ -380,30 +379,15 @@ fn named(
             strata.get(code).cloned().map(Some)
         }
     };
-    let present = || (0..names.count()).filter(|&code| by_cluster.has(code));
-    if let Some(bad) = present().find(|&code| stratum(code).is_none()) {
+    let lacks = |&code: &usize| by_cluster.has(code) && stratum(code).is_none();
+    if let Some(bad) = (0..names.count()).find(lacks) {
         return Ok(Err(Refused::Stratum(bad)));
     }
     let item = |code: usize| {
         let sums = by_cluster.has(code).then(|| by_cluster.sums(code))?;
         Some(Named(names.id(code)?, sums, stratum(code)?))
     };
-    let mut named = Shards::default();
-    if names.ascend() {
-        return Ok(named.with(&ByCode { names, item }, progress)?.ok_or(Refused::Code(0)));
-    }
-    let mut pace = Pace::new(progress);
-    for code in present() {
-        let added = match item(code) {
-            Some(item) => named.add(item)?,
-            None => false,
-        };
-        if !added {
-            return Ok(Err(Refused::Code(code)));
-        }
-        pace.step()?;
-    }
-    Ok(Ok(named))
+    Ok(ByCode { names, item }.list(progress)?.map_err(Refused::Code))
 }
 
 impl State for SumsTotals {
